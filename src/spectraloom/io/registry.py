@@ -1,0 +1,47 @@
+"""The one list of readers and writers, and what a reader and a writer are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from spectraloom.data import Spectra
+from spectraloom.io.source import Source
+
+
+class Reader(Protocol):
+    """Reads one family of formats, recognised by content."""
+
+    @property
+    def name(self) -> str:
+        """Name of the format, e.g. ``"IEC 61455"``."""
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Usual endings, for the documentation only: files are recognised by content."""
+
+    def sniff(self, source: Source) -> bool:
+        """Whether the first bytes are of this format; cheap, never raises."""
+
+    def read(self, source: Source) -> list[Spectra]:
+        """One Spectra per axis; raises FormatError only."""
+
+
+class Writer(Protocol):
+    """Writes one format."""
+
+    @property
+    def name(self) -> str:
+        """Name of the format, e.g. ``"N42-2012"``."""
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """File name endings that choose this writer, lower case, e.g. ``(".n42",)``."""
+
+    def write(self, spectra: Spectra, path: Path) -> None:
+        """Write to a new file; raises FormatError if the format cannot hold the spectra."""
+
+
+# In order of specificity: the first reader that recognises a source reads it.
+READERS: tuple[Reader, ...] = ()
+WRITERS: tuple[Writer, ...] = ()
