@@ -122,7 +122,8 @@ class Axis:
     calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
-        values = np.array(self.values, dtype=np.float64)
+        # Adding zero turns -0.0 into 0.0: equal axes have equal bytes, and so equal hashes.
+        values = np.array(self.values, dtype=np.float64) + 0.0
         least = 2 if self.binned else 1
         if values.ndim != 1 or values.size < least:
             raise AxisError(
@@ -291,6 +292,10 @@ class Axis:
 
     def __repr__(self) -> str:
         return f"<Axis: {self.describe()}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Copies, and what worker processes receive, are read-only, too.
+        return Axis, (self.values, self.binned, self.quantity, self.unit, self.calibration)
 
     # -- comparing -----------------------------------------------------------------------
 

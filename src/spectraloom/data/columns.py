@@ -48,28 +48,57 @@ def as_column(name: str, values: Any, n: int) -> Array:
 
 
 def _normalise(name: str, values: Any, n: int) -> Array:
-    if isinstance(values, (str, bytes, bool, int, float, np.generic)):
-        return np.full(n, values)
+    if isinstance(values, np.ndarray) and values.dtype == object and values.shape == (0,):
+        return values  # an empty selection from a column of label sets is one, too
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        values = np.full(n, np.nan if values is None else values)
+        if values.dtype.kind in _PLAIN_KINDS:
+            return values
     entries = list(values)
     if any(isinstance(entry, _SETS) for entry in entries):
         return label_sets(entries)
-    if all(isinstance(entry, str) for entry in entries):
-        return np.asarray(entries, dtype=np.str_)
-    array = np.asarray([np.nan if entry is None else entry for entry in entries])
+    known = [entry for entry in entries if entry is not None]
+    texts = [isinstance(entry, str) for entry in known]
+    if any(texts) or not entries:
+        if not all(texts):
+            raise DataError(f"column {name!r} mixes texts with other values")
+        return np.asarray(["" if entry is None else entry for entry in entries], dtype=np.str_)
+    dates = any(isinstance(entry, np.datetime64) for entry in known)
+    missing = np.datetime64("NaT") if dates else np.nan
+    try:
+        array = np.asarray([missing if entry is None else entry for entry in entries])
+    except (TypeError, ValueError) as error:
+        raise DataError(f"column {name!r} cannot be made an array: {error}") from error
     if array.dtype.kind not in _PLAIN_KINDS or array.ndim != 1:
         raise DataError(
-            f"column {name!r} holds {type(entries[0]).__name__} values; columns hold numbers, "
-            "texts, dates or label sets (tuples of texts)"
+            f"column {name!r} holds {array.dtype} values of {array.ndim} dimension(s); columns "
+            "hold numbers, texts, numpy.datetime64 or label sets (tuples of texts)"
         )
     return array
 
 
 def label_sets(entries: Iterable[Any]) -> Array:
-    """Object array of tuples of texts; a lone text becomes a set of one."""
+    """Object array of tuples of texts; a lone text becomes a set of one, None an empty one.
+
+    Lists keep their order; Python sets, whose order changes from run to run, are sorted.
+
+    Raises
+    ------
+    DataError
+        If an entry is neither a text nor a collection of texts.
+    """
     listed = list(entries)
     column = np.empty(len(listed), dtype=object)
     for row, entry in enumerate(listed):
-        column[row] = (entry,) if isinstance(entry, str) else tuple(str(label) for label in entry)
+        if entry is None:
+            column[row] = ()
+        elif isinstance(entry, str):
+            column[row] = (str(entry),)
+        elif isinstance(entry, Iterable):
+            labels = tuple(str(label) for label in entry)
+            column[row] = tuple(sorted(labels)) if isinstance(entry, (set, frozenset)) else labels
+        else:
+            raise DataError(f"a label set is a tuple of texts, but entry {row} is {entry!r}")
     return column
 
 
@@ -93,8 +122,7 @@ def concatenate_columns(
             ]
         else:
             kinds = {column.dtype.kind for column in known}
-            text = "U" in kinds
-            if text and len(kinds) > 1:
+            if kinds & {"U", "M"} and len(kinds) > 1:
                 known_kinds = ", ".join(sorted(str(c.dtype) for c in known))
                 raise DataError(
                     f"column {name!r} cannot be joined: it holds texts in one part and numbers or "

@@ -18,8 +18,15 @@ if TYPE_CHECKING:
     from spectraloom.data.result import Result
     from spectraloom.data.spectra import Spectra
 
-_RESERVED = ("values", "variance", "live_time", "real_time", "axis_values")
+_VARIABLES = ("values", "variance", "live_time", "real_time", "axis_values")
+_DIMENSIONS = ("spectrum", "channel", "edge")
 _COLUMN = "column_"
+
+
+def _stored_name(name: str, quantity: str) -> str:
+    """Name of a column in the dataset, where some names are taken."""
+    taken = name in _VARIABLES or name in _DIMENSIONS or name == quantity
+    return _COLUMN + name if taken or name.startswith(_COLUMN) else name
 
 
 def spectra_to_xarray(spectra: Spectra) -> xr.Dataset:
@@ -37,7 +44,7 @@ def spectra_to_xarray(spectra: Spectra) -> xr.Dataset:
             variables[name] = ("spectrum", times, {"units": "s"})
     sets = []
     for name, column in spectra.columns.items():
-        stored = _COLUMN + name if name in _RESERVED or name == spectra.axis.quantity else name
+        stored = _stored_name(name, spectra.axis.quantity)
         variables[stored] = ("spectrum", encode_column(column))
         if is_label_sets(column):
             sets.append(name)
@@ -48,6 +55,9 @@ def spectra_to_xarray(spectra: Spectra) -> xr.Dataset:
         "kind": spectra.kind,
         "axis": axis.to_dict(),
         "columns": list(spectra.columns),
+        "column_types": {
+            name: encode_column(column).dtype.str for name, column in spectra.columns.items()
+        },
         "label_sets": sets,
         "attrs": dict(spectra.attrs),
     }
@@ -75,12 +85,9 @@ def spectra_from_xarray(dataset: xr.Dataset) -> Spectra:
         axis = Axis.from_dict(dataset["axis_values"].to_numpy(), settings["axis"])
         columns = {}
         for name in settings["columns"]:
-            stored = name if name in dataset and name not in _RESERVED else _COLUMN + name
-            if name == axis.quantity:
-                stored = _COLUMN + name
-            column = dataset[stored].to_numpy()
-            if column.dtype == object or column.dtype.kind == "T":
-                column = column.astype(np.str_)
+            column = dataset[_stored_name(name, axis.quantity)].to_numpy()
+            # Stores widen texts and dates; the type they had is written down.
+            column = column.astype(np.dtype(settings["column_types"][name]))
             columns[name] = decode_column(column, sets=name in settings["label_sets"])
         return Spectra(
             dataset["values"].to_numpy(),
@@ -106,6 +113,8 @@ def result_to_xarray(result: Result) -> xr.Dataset:
         "shares": (("spectrum", "name"), result.shares),
         "decisions": (("spectrum", "name"), result.decisions),
     }
+    if result.top is not None:
+        variables["top"] = ("spectrum", result.top)
     if result.uncertainties is not None:
         variables["uncertainties"] = (("spectrum", "name"), result.uncertainties)
     for group in (result.quality, result.flags, result.columns):

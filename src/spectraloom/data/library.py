@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -95,6 +96,8 @@ class Library:
             If a spectrum has no label or several.
         """
         names = single_labels(spectra, labels)
+        if not len(spectra):
+            raise DataError("there are no spectra to make a library of")
         kinds = spectra.column(variants).astype(str) if variants else np.full(len(spectra), "")
         keys = sorted(set(zip(names.tolist(), kinds.tolist(), strict=True)))
         masks = [(names == name) & (kinds == kind) for name, kind in keys]
@@ -125,6 +128,10 @@ class Library:
             f"<Library: {len(self)} templates of {', '.join(self.unique_names)} on "
             f"{self.axis.describe()}>"
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Copies, and what worker processes receive, are read-only, too.
+        return Library, (self.templates, self.axis, self.names, self.variants, self.weights)
 
     def select(self, names: Sequence[str]) -> Library:
         """Library with some names only.

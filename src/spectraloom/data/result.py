@@ -155,6 +155,13 @@ class Result:
 
         return result_to_xarray(self)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Read-only mappings cannot be sent to worker processes; plain ones can.
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        for name in ("quality", "flags", "columns", "provenance"):
+            fields[name] = dict(fields[name])
+        return Result, tuple(fields.values())
+
     def __repr__(self) -> str:
         flagged = ", ".join(f"{int(flag.sum())} {name}" for name, flag in self.flags.items())
         return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -187,13 +188,15 @@ class Spectra:
                 channels = rest[0]
             if rows is Ellipsis:
                 rows = slice(None)
-        if isinstance(rows, (int, np.integer)):
-            row = int(rows)
+        if isinstance(rows, (int, np.integer)) or (isinstance(rows, np.ndarray) and not rows.ndim):
+            row = operator.index(rows)
             if not -len(self) <= row < len(self):
                 raise IndexError(f"there are {len(self)} spectra, no number {row}")
             rows = slice(row, row + 1 or None)
         elif not isinstance(rows, slice):
             rows = np.asarray(rows)
+            if rows.ndim != 1:
+                raise DataError(f"rows are chosen by one list of numbers, got shape {rows.shape}")
             if rows.size == 0:
                 rows = rows.astype(np.intp)
         return self._take(rows, channels)
@@ -288,18 +291,40 @@ class Spectra:
         columns = f", columns {', '.join(self.columns)}" if self.columns else ""
         return f"<Spectra: {len(self)} x {self.axis.describe()}, {self.kind}{columns}>"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Read-only mappings cannot be sent to worker processes; plain ones can.
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        fields |= {"columns": dict(self.columns), "attrs": dict(self.attrs)}
+        return Spectra, tuple(fields.values())
+
     def fingerprint(self) -> str:
-        """SHA-256 of values, axis, times and columns: the data hash in every provenance."""
+        """SHA-256 of everything but ``attrs``: the data hash in every provenance.
+
+        Notes such as the source say where data came from, not what they are. How wide numpy
+        stores a text does not matter either.
+        """
         digest = hashlib.sha256()
-        digest.update(json.dumps([self.kind, str(self.dtype), self.shape]).encode())
-        digest.update(self.axis.values.tobytes())
-        digest.update(np.ascontiguousarray(self.values).tobytes())
-        for times in (self.live_time, self.real_time):
-            digest.update(b"-" if times is None else times.tobytes())
+        arrays: dict[str, Array | None] = {
+            "axis": self.axis.values,
+            "values": self.values,
+            "variance": self.variance,
+            "live_time": self.live_time,
+            "real_time": self.real_time,
+        }
+        digest.update(json.dumps([self.kind, self.axis.to_dict()]).encode())
+        for name, array in arrays.items():
+            digest.update(f"|{name}|".encode())
+            if array is not None:
+                digest.update(json.dumps([array.dtype.str, array.shape]).encode())
+                digest.update(np.ascontiguousarray(array).data)
         for name in sorted(self.columns):
-            column = encode_column(self.columns[name])
-            digest.update(f"{name}:{is_label_sets(self.columns[name])}".encode())
-            digest.update(np.ascontiguousarray(column).tobytes())
+            column = self.columns[name]
+            digest.update(json.dumps([name, is_label_sets(column)]).encode())
+            stored = encode_column(column)
+            if stored.dtype.kind == "U":
+                digest.update(json.dumps(stored.tolist()).encode())
+            else:
+                digest.update(stored.dtype.str.encode() + b"|" + stored.tobytes())
         return digest.hexdigest()
 
     def to_xarray(self) -> xr.Dataset:
@@ -342,8 +367,11 @@ def _as_values(given: Any, kind: str) -> Array:
     if values.dtype == np.float16:
         values = values.astype(np.float64)
     if values.size:
-        if values.dtype.kind in "fc" and not np.isfinite(np.add.reduce(values, axis=None)):
-            _require_finite(values)
+        if values.dtype.kind in "fc":
+            with np.errstate(over="ignore", invalid="ignore"):
+                total = np.add.reduce(values, axis=None)
+            if not np.isfinite(total):
+                _require_finite(values)
         if kind == "counts" and np.minimum.reduce(values, axis=None) < 0:
             row, channel = np.argwhere(values < 0)[0]
             raise DataError(
@@ -367,13 +395,17 @@ def _require_finite(values: Array) -> None:
 
 
 def _as_times(name: str, given: Any, n: int) -> FloatArray:
-    times = np.asarray(given, dtype=np.float64)
+    try:
+        times = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} holds seconds, got something that is no number") from error
     if times.ndim == 0:
         times = np.full(n, float(times))
     if times.shape != (n,):
         raise DataError(f"{name} has shape {times.shape}, but there are {n} spectra")
-    if (times < 0).any():
-        raise DataError(f"{name} cannot be negative, got {times.min():g} s")
+    wrong = (times < 0) | np.isinf(times)
+    if wrong.any():
+        raise DataError(f"{name} is zero or more seconds, or nan, but got {times[wrong][0]:g} s")
     times = times.view()
     times.flags.writeable = False
     return times
@@ -387,14 +419,16 @@ def _as_columns(given: Mapping[str, Any], n: int) -> Mapping[str, Array]:
 
 def _as_variance(given: Any, values: Array) -> Array:
     variance = np.asarray(given)
+    if variance.dtype.kind not in "iuf":
+        raise DataError(f"a variance is real, got {variance.dtype}")
     if variance.dtype.kind != "f":
         variance = variance.astype(np.float64)
     if variance.ndim == 1:
         variance = variance[np.newaxis, :]
     if variance.shape != values.shape:
         raise DataError(f"variance has shape {variance.shape}, the values have {values.shape}")
-    if variance.size and not variance.min() >= 0:
-        raise DataError("a variance is a number that is zero or more")
+    if variance.size and not (variance.min() >= 0 and variance.max() < np.inf):
+        raise DataError("a variance is a finite number that is zero or more")
     variance = variance.view()
     variance.flags.writeable = False
     return variance
