@@ -21,6 +21,17 @@ settings.register_profile(
 settings.load_profile("spectraloom")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List every skipped test with its reason: what was not tested is part of the result."""
+    skipped = terminalreporter.getreports("skipped")
+    terminalreporter.section("skipped tests")
+    for report in skipped:
+        # A skip is reported as (file, line, reason).
+        reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
+        terminalreporter.write_line(f"{report.nodeid}: {str(reason).removeprefix('Skipped: ')}")
+    terminalreporter.write_line(f"{len(skipped)} skipped")
+
+
 def find_data(name: str) -> Path:
     """Folder of real data, or a skip that says where it was looked for (a failure in CI)."""
     named = os.environ.get("SPECTRALOOM_DATA_DIR")
