@@ -83,7 +83,7 @@ def _as_spectra(group: Sequence[Record], attrs: Mapping[str, Any]) -> Spectra:
     )
 
 
-def _column(name: str, group: Sequence[Record]) -> list[Any]:
+def _column(name: str, group: Sequence[Record]) -> Any:
     known = next(record.columns[name] for record in group if name in record.columns)
     missing: Any = np.nan
     if isinstance(known, str):

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from spectraloom.data import Spectra
+from spectraloom.io import chn, iec61455, n42, npz, pcf, spe
+from spectraloom.io.native import NATIVE_READERS
 from spectraloom.io.source import Source
 
 
@@ -43,5 +45,5 @@ class Writer(Protocol):
 
 
 # In order of specificity: the first reader that recognises a source reads it.
-READERS: tuple[Reader, ...] = ()
-WRITERS: tuple[Writer, ...] = ()
+READERS: tuple[Reader, ...] = (npz.READER, *NATIVE_READERS, iec61455.READER, chn.READER)
+WRITERS: tuple[Writer, ...] = (n42.WRITER, spe.WRITER, chn.WRITER, pcf.WRITER, npz.WRITER)

@@ -1,0 +1,364 @@
+"""ANSI N42.42: what the native reader drops (digits, cut-off files), and the 2012 writer."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from xml.sax.saxutils import escape, quoteattr
+
+import numpy as np
+
+from spectraloom._typing import Array
+from spectraloom.data import Axis, Spectra
+from spectraloom.io.describe import require_counts, start_moments, text_column
+from spectraloom.io.records import Record
+from spectraloom.io.xml_guard import as_utf8, check_xml
+
+MAX_CHANNELS = 2**20
+_DURATION = re.compile(r"^\s*P(?:(\d+)D)?(?:T(?:([\d.]+)H)?(?:([\d.]+)M)?(?:([\d.eE+-]+)S)?)?\s*$")
+_WANTED = {
+    "ChannelData",
+    "LiveTime",
+    "LiveTimeDuration",
+    "RealTime",
+    "RealTimeDuration",
+    "SampleRealTime",
+    "CoefficientValues",
+    "Coefficients",
+    "EnergyBoundaryValues",
+}
+
+
+@dataclass(slots=True)
+class _Found:
+    """One spectrum as the text has it."""
+
+    counts: Array
+    live_time: float
+    real_time: float
+    calibration: str
+    coefficients: tuple[float, ...]
+
+
+@dataclass(slots=True)
+class _Scan:
+    """Collects spectra while the XML is checked."""
+
+    spectra: list[_Found] = field(default_factory=list)
+    coefficients: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    boundaries: dict[str, Array] = field(default_factory=dict)
+    _calibration: str = ""
+    _real: float = math.nan
+    _spectrum: dict[str, str] | None = None
+    _text: list[str] | None = None
+    _zeroes: bool = False
+
+    def restart(self) -> None:
+        self.__init__()  # type: ignore[misc]
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        if tag == "Spectrum":
+            self._spectrum = {"": attributes.get("energyCalibrationReference", "")}
+        elif tag == "EnergyCalibration":
+            self._calibration = attributes.get("id", "")
+        elif tag in ("RadMeasurement", "DetectorData", "Measurement"):
+            self._real = math.nan
+        elif tag == "ChannelData":
+            code = attributes.get("compressionCode", attributes.get("Compression", ""))
+            self._zeroes = code.lower() == "countedzeroes"
+        if tag in _WANTED:
+            self._text = []
+
+    def text(self, data: str) -> None:
+        if self._text is not None:
+            self._text.append(data)
+
+    def end(self, tag: str) -> None:
+        if tag in _WANTED and self._text is not None:
+            self._keep(tag, "".join(self._text))
+            self._text = None
+        elif tag == "Spectrum" and self._spectrum is not None:
+            self._finish(self._spectrum)
+            self._spectrum = None
+
+    def _keep(self, tag: str, text: str) -> None:
+        if self._spectrum is not None:
+            self._spectrum[tag] = text
+        elif tag in ("RealTimeDuration", "SampleRealTime"):
+            self._real = _duration(text)
+        elif tag == "CoefficientValues":
+            self.coefficients[self._calibration] = _coefficients(text)
+        elif tag == "EnergyBoundaryValues":
+            self.boundaries[self._calibration] = np.array(_coefficients(text))
+
+    def _finish(self, found: dict[str, str]) -> None:
+        if not found.get("ChannelData", "").strip():
+            return
+        real = _duration(found.get("RealTime", found.get("RealTimeDuration", "")))
+        self.spectra.append(
+            _Found(
+                _channels(found["ChannelData"], self._zeroes),
+                _duration(found.get("LiveTimeDuration", found.get("LiveTime", ""))),
+                self._real if math.isnan(real) else real,
+                found[""],
+                _coefficients(found.get("Coefficients", "")),
+            )
+        )
+
+
+def check(content: bytes, name: str) -> tuple[bytes, _Scan]:
+    """Refuse an N42 file that is damaged or cut off; take what its text says of its spectra.
+
+    Raises
+    ------
+    FormatError
+        If the XML is damaged or channel data are not numbers.
+    """
+    content = as_utf8(content)
+    scan = _Scan()
+    check_xml(content, name, "an N42 file", scan)
+    return content, scan
+
+
+def refine(records: list[Record], scan: _Scan) -> None:
+    """Give records the digits that the native reader, which holds float32, has dropped.
+
+    A number is taken from the text only where it rounds to what the reader gave.
+    """
+    by_counts = defaultdict(list)
+    for found in scan.spectra:
+        by_counts[found.counts.astype(np.float32).tobytes()].append(found)
+    axes: dict[tuple[object, ...], Axis] = {}
+    for record in records:
+        candidates = by_counts.get(record.counts.astype(np.float32).tobytes(), [])
+        for found in candidates:
+            if _near(found.live_time, record.live_time) and _near(
+                found.real_time, record.real_time
+            ):
+                _take(record, found, scan, axes)
+                candidates.remove(found)
+                break
+
+
+def _take(record: Record, found: _Found, scan: _Scan, axes: dict[tuple[object, ...], Axis]) -> None:
+    record.counts = found.counts
+    if not math.isnan(record.live_time):
+        record.live_time = found.live_time
+    if not math.isnan(record.real_time):
+        record.real_time = found.real_time
+    calibration = record.axis.calibration
+    if calibration is None:
+        return
+    exact = found.coefficients or scan.coefficients.get(found.calibration, ())
+    edges = scan.boundaries.get(found.calibration)
+    n = record.counts.size
+    if calibration.model == "polynomial" and _round_to(exact, calibration.coefficients):
+        key: tuple[object, ...] = (n, *exact)
+        if key not in axes:
+            axes[key] = Axis.from_polynomial(exact, n)
+        record.axis = axes[key]
+    elif calibration.model == "lower edges" and edges is not None and edges.size == n + 1:
+        key = (n, found.calibration)
+        if np.allclose(edges, record.axis.values, rtol=1e-6, atol=1e-4):
+            if key not in axes:
+                axes[key] = Axis.from_edges(edges)
+            record.axis = axes[key]
+
+
+def _near(text: float, native: float) -> bool:
+    if math.isnan(native):
+        return math.isnan(text) or text <= 0
+    return math.isclose(text, native, rel_tol=1e-6)
+
+
+def _round_to(exact: tuple[float, ...], native: tuple[float, ...]) -> bool:
+    length = max(len(exact), len(native))
+    if len(exact) < 2:
+        return False
+    one, other = np.zeros(length), np.zeros(length)
+    one[: len(exact)], other[: len(native)] = exact, native
+    return bool(np.allclose(one, other, rtol=2e-7, atol=0.0))
+
+
+def _duration(text: str) -> float:
+    """Seconds of an ISO 8601 duration, or of a plain number; nan if it is neither."""
+    match = _DURATION.match(text)
+    try:
+        if match is None:
+            return float(text)
+        days, hours, minutes, secs = (float(part) if part else 0.0 for part in match.groups())
+    except ValueError:
+        return math.nan
+    return secs + 60.0 * minutes + 3600.0 * hours + 86400.0 * days
+
+
+def _coefficients(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(word) for word in text.replace(",", " ").split())
+    except ValueError:
+        return ()
+
+
+def _channels(text: str, zeroes: bool) -> Array:
+    try:
+        values = np.array(text.replace(",", " ").split(), dtype=np.float64)
+    except ValueError as error:
+        raise ValueError("the channel data hold something that is not a number") from error
+    if zeroes:
+        values = _expand(values)
+    if values.size > MAX_CHANNELS:
+        raise ValueError(f"a spectrum has more than {MAX_CHANNELS} channels")
+    return values
+
+
+def _expand(values: Array) -> Array:
+    """Undo "counted zeroes": every zero is followed by how many there are."""
+    lengths = np.ones(values.size, dtype=np.int64)
+    keep = np.ones(values.size, dtype=bool)
+    at = 0
+    zeros = np.flatnonzero(values == 0)
+    for zero in zeros.tolist():
+        if zero < at or zero + 1 >= values.size:
+            continue  # a count that happens to be zero, or a last zero without one
+        if not 0 <= values[zero + 1] <= MAX_CHANNELS:
+            raise ValueError(f"the channel data announce {values[zero + 1]:g} zeroes")
+        lengths[zero] = int(values[zero + 1])
+        keep[zero + 1] = False
+        at = zero + 2
+    if lengths[keep].sum() > MAX_CHANNELS:
+        raise ValueError(f"a spectrum has more than {MAX_CHANNELS} channels")
+    return np.repeat(values[keep], lengths[keep])
+
+
+# -- writing ---------------------------------------------------------------------------------
+
+_CLASSES = {
+    "foreground": "Foreground",
+    "background": "Background",
+    "calibration": "Calibration",
+    "intrinsic": "IntrinsicActivity",
+}
+_NAMESPACE = "http://physics.nist.gov/N42/2011/N42"
+
+
+class N42Writer:
+    """Writes ANSI N42.42-2012: any number of spectra, numbers with all their digits."""
+
+    name = "N42"
+    suffixes = (".n42",)
+
+    def write(self, spectra: Spectra, path: Path) -> None:
+        """Write `spectra` to `path`.
+
+        Raises
+        ------
+        FormatError
+            If the axis is not one of energies in keV or bare channels.
+        """
+        require_counts(spectra, self.name)
+        path.write_text("\n".join(_document(spectra)) + "\n", encoding="utf-8", newline="\n")
+
+
+def _document(spectra: Spectra) -> list[str]:
+    detectors = text_column(spectra, "detector")
+    names = list(dict.fromkeys(detectors))
+    ids = {name: f"Detector{number}" for number, name in enumerate(names, start=1)}
+    for name in names:
+        if re.fullmatch(r"[A-Za-z_][\w.-]*", name) and name not in ids.values():
+            ids[name] = name
+    lines = [
+        '<?xml version="1.0" encoding="utf-8"?>',
+        f'<RadInstrumentData xmlns="{_NAMESPACE}">',
+        "<RadInstrumentDataCreatorName>Spectraloom</RadInstrumentDataCreatorName>",
+        '<RadInstrumentInformation id="Instrument">',
+        "<RadInstrumentManufacturerName>unknown</RadInstrumentManufacturerName>",
+        "<RadInstrumentModelName>unknown</RadInstrumentModelName>",
+        "<RadInstrumentClassCode>Other</RadInstrumentClassCode>",
+        "</RadInstrumentInformation>",
+    ]
+    for name in names:
+        lines.append(f"<RadDetectorInformation id={quoteattr(ids[name])}>")
+        if name:
+            lines.append(f"<RadDetectorName>{escape(name)}</RadDetectorName>")
+        lines += [
+            "<RadDetectorCategoryCode>Gamma</RadDetectorCategoryCode>",
+            "<RadDetectorKindCode>Other</RadDetectorKindCode>",
+            "</RadDetectorInformation>",
+        ]
+    lines += _calibration(spectra.axis)
+    titles = text_column(spectra, "title")
+    types = text_column(spectra, "source_type")
+    starts = start_moments(spectra)
+    for row in range(len(spectra)):
+        lines += _measurement(
+            spectra, row, ids[detectors[row]], titles[row], types[row], starts[row]
+        )
+    lines.append("</RadInstrumentData>")
+    return lines
+
+
+def _calibration(axis: Axis) -> list[str]:
+    if not axis.is_calibrated:
+        return []
+    if axis.calibration is not None and axis.calibration.model == "polynomial":
+        values = axis.calibration.coefficients
+        # The standard has three coefficients; readers take more.
+        inner = ("CoefficientValues", (*values, 0.0) if len(values) < 3 else values)
+    else:
+        inner = ("EnergyBoundaryValues", tuple(axis.edges))
+    numbers = " ".join(repr(float(value)) for value in inner[1])
+    return [
+        '<EnergyCalibration id="Calibration">',
+        f"<{inner[0]}>{numbers}</{inner[0]}>",
+        "</EnergyCalibration>",
+    ]
+
+
+def _measurement(
+    spectra: Spectra, row: int, detector: str, title: str, kind: str, start: datetime | None
+) -> list[str]:
+    number = row + 1
+    reference = ' energyCalibrationReference="Calibration"' if spectra.axis.is_calibrated else ""
+    lines = [
+        f'<RadMeasurement id="Sample{number}">',
+        f"<MeasurementClassCode>{_CLASSES.get(kind, 'NotSpecified')}</MeasurementClassCode>",
+    ]
+    if start is not None:
+        lines.append(f"<StartDateTime>{start.isoformat()}Z</StartDateTime>")
+    lines += _duration_line("RealTimeDuration", spectra.real_time, row)
+    lines.append(
+        f'<Spectrum id="Sample{number}Spectrum" '
+        f"radDetectorInformationReference={quoteattr(detector)}{reference}>"
+    )
+    if title:
+        lines.append(f"<Remark>Title: {escape(title)}</Remark>")
+    lines += _duration_line("LiveTimeDuration", spectra.live_time, row)
+    counts = " ".join(_number(value) for value in spectra.values[row])
+    lines += [
+        f'<ChannelData compressionCode="None">{counts}</ChannelData>',
+        "</Spectrum>",
+        "</RadMeasurement>",
+    ]
+    return lines
+
+
+def _duration_line(tag: str, times: Array | None, row: int) -> list[str]:
+    if times is None or math.isnan(times[row]):
+        return []
+    return [f"<{tag}>PT{_plain(float(times[row]))}S</{tag}>"]
+
+
+def _plain(value: float) -> str:
+    """All digits of a number, without an exponent (durations have none)."""
+    return np.format_float_positional(value, trim="-")
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(float(value))
+
+
+WRITER = N42Writer()
