@@ -6,7 +6,19 @@ from pathlib import Path
 from typing import Protocol
 
 from spectraloom.data import Spectra
-from spectraloom.io import chn, iec61455, n42, npz, pcf, spe
+from spectraloom.io import (
+    archive,
+    chn,
+    excel,
+    gamma_flow,
+    iec61455,
+    n42,
+    npz,
+    pcf,
+    spe,
+    table,
+    zarr_store,
+)
 from spectraloom.io.native import NATIVE_READERS
 from spectraloom.io.source import Source
 
@@ -45,5 +57,24 @@ class Writer(Protocol):
 
 
 # In order of specificity: the first reader that recognises a source reads it.
-READERS: tuple[Reader, ...] = (npz.READER, *NATIVE_READERS, iec61455.READER, chn.READER)
-WRITERS: tuple[Writer, ...] = (n42.WRITER, spe.WRITER, chn.WRITER, pcf.WRITER, npz.WRITER)
+# Zip containers come from the narrow to the wide; tables come last among texts.
+READERS: tuple[Reader, ...] = (
+    zarr_store.READER,
+    npz.READER,
+    excel.READER,
+    gamma_flow.READER,
+    *NATIVE_READERS,
+    iec61455.READER,
+    chn.READER,
+    table.CSV_READER,
+    archive.READER,
+)
+WRITERS: tuple[Writer, ...] = (
+    n42.WRITER,
+    spe.WRITER,
+    chn.WRITER,
+    pcf.WRITER,
+    table.CSV_WRITER,
+    npz.WRITER,
+    zarr_store.WRITER,
+)

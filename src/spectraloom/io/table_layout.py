@@ -1,0 +1,369 @@
+"""How spectra lie in a table: one a row or one a column, with an axis and columns of metadata.
+
+The rules are few, so that the same table is always read in the same way; ``docs/formats.md`` shows
+them with examples. What they do not settle is refused with a message that says what to add.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from spectraloom._typing import Array, FloatArray
+from spectraloom.data import Axis, Spectra
+from spectraloom.errors import FormatError, SpectraloomError
+from spectraloom.io.table_columns import canonical_name, read_columns
+
+MAX_CELLS = 50_000_000
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_UNITS = {
+    "ev": ("energy", "eV"),
+    "kev": ("energy", "keV"),
+    "mev": ("energy", "MeV"),
+    "nm": ("wavelength", "nm"),
+    "um": ("wavelength", "um"),
+    "angstrom": ("wavelength", "angstrom"),
+    "cm_1": ("wavenumber", "1/cm"),
+    "ppm": ("shift", "ppm"),
+    "s": ("time", "s"),
+    "ms": ("time", "ms"),
+    "us": ("time", "us"),
+}
+_MARKER = re.compile(
+    r"(lower_edge|edge|center|centre|energy|wavelength|wavenumber|shift|time)_(.+)"
+)
+_COUNTED = ("energy", "channel")
+_KINDS = ("counts", "rate", "intensity")
+_ADVICE = (
+    "put a cell 'channel', 'lower_edge_keV', 'edge_keV', 'center_keV' or 'energy_keV' before the "
+    "numbers of the axis, or a first line '# spectra: rows' or '# spectra: columns'"
+)
+
+
+class NoTableError(FormatError):
+    """There is no axis and so no table of spectra."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Cells as texts, row by row, and as often as one likes.
+
+    Parameters
+    ----------
+    name : str
+        For messages.
+    rows : callable
+        Gives a fresh iterator over the rows.
+    """
+
+    name: str
+    rows: Callable[[], Iterator[Sequence[str]]]
+
+
+@dataclass(slots=True)
+class _Shape:
+    """What one look over the table tells."""
+
+    settings: dict[str, str] = field(default_factory=dict)
+    first_row: list[str] = field(default_factory=list)
+    first_column: list[str] = field(default_factory=list)
+    width: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The row or column that holds the axis and the names of the metadata."""
+
+    marker: int | None
+    coordinates: list[int]
+    names: dict[int, str]
+    blank: list[int]
+
+    @property
+    def is_marked(self) -> bool:
+        return self.marker is not None
+
+
+@dataclass(slots=True)
+class _Parts:
+    """Cells sorted by what they are."""
+
+    values: FloatArray
+    titles: list[str]
+    metadata: dict[str, list[str]]
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell is a plain decimal number."""
+    return _NUMBER.fullmatch(cell) is not None
+
+
+def axis_marker(cell: str) -> tuple[str, str, str] | None:
+    """How the axis is given, its quantity and its unit, if the cell is the name of an axis.
+
+    The axis is given as ``channel``, ``lower edges``, ``edges``, ``centers`` or ``points``.
+    """
+    name = canonical_name(cell)
+    if name == "channel":
+        return "channel", "channel", ""
+    match = _MARKER.fullmatch(name)
+    if match is None or match[2] not in _UNITS:
+        return None
+    quantity, unit = _UNITS[match[2]]
+    ways = {"lower_edge": "lower edges", "edge": "edges", "center": "centers", "centre": "centers"}
+    way = ways.get(match[1], "points")
+    if way == "points" and match[1] != quantity:
+        return None
+    return way, quantity, unit
+
+
+def read_table(table: Table) -> Spectra:
+    """Spectra from a table in one of the documented layouts.
+
+    Returns
+    -------
+    Spectra
+        Columns as found in the table, and ``record``, the number of the spectrum in it.
+
+    Raises
+    ------
+    NoTableError
+        If there is no axis.
+    FormatError
+        If the table is ambiguous or a cell is not what it must be.
+    """
+    shape = _look(table)
+    spectra_in_rows, head = _orientation(table, shape)
+    split = _split_rows if spectra_in_rows else _split_columns
+    parts = split(table, head, shape)
+    cells = shape.first_row if spectra_in_rows else shape.first_column
+    coordinates = np.array([float(cells[index]) for index in head.coordinates])
+    way, quantity, unit = ("channel", "channel", "")
+    if head.marker is not None:
+        way, quantity, unit = axis_marker(cells[head.marker]) or (way, quantity, unit)
+    values = _checked_values(parts.values, way, table.name)
+    kind = shape.settings.get("kind") or ("counts" if quantity in _COUNTED else "intensity")
+    if kind not in _KINDS:
+        raise FormatError(f"{table.name}: '# kind: {kind}' is unknown; known: {', '.join(_KINDS)}")
+    if any(parts.titles) and "title" not in parts.metadata:
+        parts.metadata["title"] = parts.titles
+    times, columns = read_columns(parts.metadata, table.name)
+    columns.setdefault("record", np.arange(len(values)))
+    try:
+        axis = _axis(way, coordinates, quantity, unit)
+        return Spectra(values, axis, kind, columns=columns, **times)  # type: ignore[arg-type]
+    except SpectraloomError as error:
+        hint = "" if kind == "intensity" else "; a line '# kind: intensity' admits negative values"
+        raise FormatError(
+            f"{table.name}: {error}" + (hint if "negative" in str(error) else "")
+        ) from error
+
+
+def body_rows(table: Table) -> Iterator[list[str]]:
+    """Rows without comment lines at the top, empty rows, and empty cells at the end of a row."""
+    top = True
+    for row in table.rows():
+        cells = [cell.strip() for cell in row]
+        while cells and not cells[-1]:
+            cells.pop()
+        if not cells or (top and cells[0].startswith("#")):
+            continue
+        top = False
+        yield cells
+
+
+def _look(table: Table) -> _Shape:
+    shape = _Shape()
+    for row in table.rows():
+        first = next((cell.strip() for cell in row if cell.strip()), "")
+        if first.startswith("#"):
+            key, colon, value = first[1:].partition(":")
+            if colon and key.strip().lower() in ("spectra", "kind"):
+                shape.settings[key.strip().lower()] = value.strip().lower()
+        elif first:
+            break
+    cells = 0
+    for row in body_rows(table):
+        if not shape.first_row:
+            shape.first_row = row
+        shape.first_column.append(row[0])
+        shape.width = max(shape.width, len(row))
+        cells += len(row)
+        # Short rows are filled up, so a single long one must not make the table huge.
+        if max(cells, shape.width * len(shape.first_column)) > MAX_CELLS:
+            raise FormatError(
+                f"{table.name}: holds more than {MAX_CELLS // 10**6} million cells; "
+                "split it or store it as npz or zarr"
+            )
+    if not shape.first_row:
+        raise NoTableError(f"{table.name}: expected a table, found no cells")
+    shape.first_row += [""] * (shape.width - len(shape.first_row))
+    return shape
+
+
+def _head(cells: Sequence[str], name: str) -> _Head | None:
+    markers, coordinates, blank = [], [], []
+    names: dict[int, str] = {}
+    for index, cell in enumerate(cells):
+        if not cell:
+            blank.append(index)
+        elif is_number(cell):
+            coordinates.append(index)
+        elif axis_marker(cell) is not None:
+            markers.append(index)
+        else:
+            names[index] = cell
+    if not coordinates or len(markers) > 1:
+        if coordinates and len(markers) > 1:
+            raise FormatError(
+                f"{name}: two cells name an axis, {cells[markers[0]]!r} and "
+                f"{cells[markers[1]]!r}: leave one"
+            )
+        return None
+    if not markers:
+        numbers = [float(cells[index]) for index in coordinates]
+        first = numbers[0]
+        if (
+            len(numbers) < 2
+            or first not in (0.0, 1.0)
+            or any(number != first + step for step, number in enumerate(numbers))
+        ):
+            return None
+    return _Head(markers[0] if markers else None, coordinates, names, blank)
+
+
+def _orientation(table: Table, shape: _Shape) -> tuple[bool, _Head]:
+    asked = shape.settings.get("spectra")
+    if asked not in (None, "rows", "columns"):
+        raise FormatError(
+            f"{table.name}: expected '# spectra: rows' or '# spectra: columns', found {asked!r}"
+        )
+    rows = _head(shape.first_row, table.name) if asked != "columns" else None
+    columns = _head(shape.first_column, table.name) if asked != "rows" else None
+    if rows is not None and len(shape.first_column) < 2:
+        rows = None
+    if columns is not None and shape.width < 2:
+        columns = None
+    if rows is not None and columns is not None:
+        if rows.is_marked == columns.is_marked:
+            raise FormatError(
+                f"{table.name}: the spectra may be the rows or the columns of this table: {_ADVICE}"
+            )
+        rows, columns = (rows, None) if rows.is_marked else (None, columns)
+    if rows is not None:
+        return True, rows
+    if columns is not None:
+        return False, columns
+    raise NoTableError(
+        f"{table.name}: expected a table of spectra whose first row or first column holds the "
+        f"axis, found none: {_ADVICE}"
+    )
+
+
+def _split_rows(table: Table, head: _Head, shape: _Shape) -> _Parts:
+    _require_distinct(head, table.name)
+    values: list[FloatArray] = []
+    titles: list[str] = []
+    metadata: dict[str, list[str]] = {name: [] for name in head.names.values()}
+    rows = body_rows(table)
+    next(rows)
+    for number, row in enumerate(rows):
+        cells = row + [""] * (shape.width - len(row))
+        where = f"{table.name}: spectrum {number}"
+        _require_blank([cells[index] for index in head.blank], where)
+        values.append(_numbers([cells[index] for index in head.coordinates], where))
+        titles.append("" if head.marker is None else cells[head.marker])
+        for index, name in head.names.items():
+            metadata[name].append(cells[index])
+    return _Parts(np.stack(values), titles, metadata)
+
+
+def _split_columns(table: Table, head: _Head, shape: _Shape) -> _Parts:
+    _require_distinct(head, table.name)
+    n = shape.width - 1
+    values: list[FloatArray] = []
+    titles = [""] * n
+    metadata: dict[str, list[str]] = {}
+    coordinates = set(head.coordinates)
+    for index, row in enumerate(body_rows(table)):
+        cells = row[1:] + [""] * (shape.width - len(row))
+        if index in coordinates:
+            values.append(_numbers(cells, f"{table.name}: channel {len(values)}"))
+        elif index == head.marker:
+            titles = cells
+        elif index in head.names:
+            metadata[head.names[index]] = cells
+        else:
+            _require_blank(cells, f"{table.name}: row {index + 1}")
+    return _Parts(np.ascontiguousarray(np.stack(values).T), titles, metadata)
+
+
+def _require_distinct(head: _Head, name: str) -> None:
+    names = [canonical_name(text) for text in head.names.values()]
+    for text in names:
+        if names.count(text) > 1:
+            raise FormatError(f"{name}: two columns of metadata are named {text!r}")
+
+
+def _require_blank(cells: Sequence[str], where: str) -> None:
+    for cell in cells:
+        if cell:
+            raise FormatError(
+                f"{where}: the cell {cell[:40]!r} has no name at the head of its line"
+            )
+
+
+def _numbers(cells: Sequence[str], where: str) -> FloatArray:
+    """Numbers of one row; an empty cell is nan, until it is known whether it may be empty."""
+    try:
+        row = np.array([float(cell) if cell else np.nan for cell in cells])
+        plain = "_" not in "".join(cells)
+    except ValueError:
+        plain = False
+    if not plain:
+        wrong = next((cell for cell in cells if cell and not is_number(cell)), "")
+        raise FormatError(f"{where}: expected a number, found {wrong[:40]!r}")
+    return row
+
+
+def _checked_values(values: FloatArray, way: str, name: str) -> Array:
+    if way == "edges":
+        if values.shape[1] < 2:
+            raise FormatError(f"{name}: expected at least two edges")
+        if not np.isnan(values[:, -1]).all():
+            raise FormatError(
+                f"{name}: the last edge closes the last channel, its cells must be empty; if the "
+                "numbers are lower edges, name them 'lower_edge_...'"
+            )
+        values = values[:, :-1]
+    wrong = ~np.isfinite(values)
+    if wrong.any():
+        row, channel = np.argwhere(wrong)[0]
+        raise FormatError(
+            f"{name}: spectrum {row} has no number in channel {channel}: fill the cell (a formula "
+            "whose result was never stored reads as empty)"
+        )
+    return values
+
+
+def _axis(way: str, numbers: FloatArray, quantity: str, unit: str) -> Axis:
+    if way == "channel":
+        if numbers[0] not in (0.0, 1.0) or not np.array_equal(
+            numbers, numbers[0] + np.arange(numbers.size)
+        ):
+            raise FormatError("channels are numbered from 0 or 1 in steps of 1")
+        return Axis.uncalibrated(numbers.size)
+    if way == "lower edges":
+        return Axis.from_lower_edges(numbers, quantity=quantity, unit=unit)
+    if way == "edges":
+        return Axis.from_edges(numbers, quantity=quantity, unit=unit)
+    if way == "points":
+        return Axis.from_points(numbers, quantity=quantity, unit=unit)
+    if numbers.size < 2:
+        raise FormatError("at least two centres are needed to know the bins")
+    middle = 0.5 * (numbers[1:] + numbers[:-1])
+    edges = np.concatenate([[2 * numbers[0] - middle[0]], middle, [2 * numbers[-1] - middle[-1]]])
+    return Axis.from_edges(edges, quantity=quantity, unit=unit)
