@@ -1,0 +1,190 @@
+"""A first look at labelled spectra: means per label and detector, and how alike they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spectraloom._typing import Array, FloatArray
+from spectraloom.analyze.quality import cosine
+from spectraloom.data.axis import Axis
+from spectraloom.data.spectra import Spectra
+from spectraloom.errors import DataError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeanSpectra:
+    """Mean spectra of each combination of label set and detector.
+
+    Parameters
+    ----------
+    labels, detectors : tuple of str, length k
+        The combination; several labels are joined by " + ".
+    means : ndarray, shape (k, n_channels)
+    spreads : ndarray, shape (k, n_channels)
+        Standard deviation over the spectra of the combination.
+    n_spectra : ndarray of int, shape (k,)
+    axis : Axis
+    """
+
+    labels: tuple[str, ...]
+    detectors: tuple[str, ...]
+    means: FloatArray
+    spreads: FloatArray
+    n_spectra: Array
+    axis: Axis
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Label and detector in one text."""
+        return tuple(
+            f"{label} ({detector})" if detector else label
+            for label, detector in zip(self.labels, self.detectors, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Similarity:
+    """Cosine similarity of mean spectra, with the pairs that deserve a look.
+
+    Parameters
+    ----------
+    names : tuple of str, length k
+    matrix : ndarray, shape (k, k)
+    too_far : list of (str, str, float)
+        Pairs of one label whose similarity is below the threshold.
+    too_close : list of (str, str, float)
+        Pairs of different labels whose similarity is at or above it.
+    threshold : float
+    """
+
+    names: tuple[str, ...]
+    matrix: FloatArray
+    too_far: tuple[tuple[str, str, float], ...]
+    too_close: tuple[tuple[str, str, float], ...]
+    threshold: float
+
+
+def label_text(entry: tuple[str, ...]) -> str:
+    """Text of a label set."""
+    return " + ".join(entry) or "no label"
+
+
+def mean_spectra(spectra: Spectra, *, subtract: str | None = None) -> MeanSpectra:
+    """Mean and spread for each label set and detector.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        With a column ``labels``; a column ``detector`` is used if there is one.
+    subtract : str, optional
+        Label (e.g. ``"background"``) whose mean, of the same detector where there is one, is
+        subtracted from every mean, scaled by live time where known and by one otherwise.
+
+    Raises
+    ------
+    LabelError
+        If there are no labels.
+    DataError
+        If `subtract` never occurs alone.
+    """
+    labels = np.array([label_text(entry) for entry in spectra.labels], dtype=np.str_)
+    detectors = (
+        spectra.columns["detector"].astype(np.str_)
+        if "detector" in spectra.columns
+        else np.full(len(spectra), "", dtype=np.str_)
+    )
+    keys = sorted(set(zip(labels.tolist(), detectors.tolist(), strict=True)))
+    members = [(labels == label) & (detectors == detector) for label, detector in keys]
+    means = np.stack([spectra.values[rows].mean(axis=0, dtype=np.float64) for rows in members])
+    spreads = np.stack([spectra.values[rows].std(axis=0, dtype=np.float64) for rows in members])
+    if subtract is not None:
+        means = means - _background_of(spectra, keys, members, means, subtract)
+    return MeanSpectra(
+        tuple(label for label, _ in keys),
+        tuple(detector for _, detector in keys),
+        means,
+        spreads,
+        np.array([rows.sum() for rows in members]),
+        spectra.axis,
+    )
+
+
+def similarity(
+    means: MeanSpectra, *, threshold: float = 0.8, window: tuple[float, float] | None = None
+) -> Similarity:
+    """Cosine similarity of every pair of mean spectra.
+
+    Parameters
+    ----------
+    means : MeanSpectra
+    threshold : float
+        One label should be at least this similar on all detectors, different labels less.
+    window : (float, float), optional
+        Part of the axis to compare.
+    """
+    channels = slice(None) if window is None else means.axis.window(*window)
+    part = means.means[:, channels]
+    k = len(means)
+    matrix = np.stack([cosine(np.broadcast_to(row, part.shape), part) for row in part])
+    too_far, too_close = [], []
+    for i in range(k):
+        for j in range(i + 1, k):
+            pair = (means.names[i], means.names[j], float(matrix[i, j]))
+            if means.labels[i] == means.labels[j] and matrix[i, j] < threshold:
+                too_far.append(pair)
+            elif means.labels[i] != means.labels[j] and matrix[i, j] >= threshold:
+                too_close.append(pair)
+    return Similarity(means.names, matrix, tuple(too_far), tuple(too_close), threshold)
+
+
+def random_examples(spectra: Spectra, n_per_label: int, *, seed: int = 0) -> Spectra:
+    """Up to `n_per_label` spectra of each label set, drawn at random, in order of label.
+
+    Parameters
+    ----------
+    spectra : Spectra
+    n_per_label : int
+        At least 1.
+    seed : int
+        Seed of the draw.
+    """
+    if n_per_label < 1:
+        raise DataError(f"n_per_label is at least 1, got {n_per_label}")
+    rng = np.random.default_rng(seed)
+    labels = np.array([label_text(entry) for entry in spectra.labels], dtype=np.str_)
+    rows: list[int] = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        rows.extend(np.sort(rng.permutation(members)[:n_per_label]))
+    return spectra[np.array(rows, dtype=np.intp)]
+
+
+def _background_of(
+    spectra: Spectra,
+    keys: list[tuple[str, str]],
+    members: list[Array],
+    means: FloatArray,
+    name: str,
+) -> FloatArray:
+    """Background to subtract from each mean, shape (k, n_channels)."""
+    sources = [i for i, (label, _) in enumerate(keys) if label == name]
+    if not sources:
+        known = ", ".join(sorted({label for label, _ in keys}))
+        raise DataError(f"no spectrum is labelled {name!r} alone; labels: {known}")
+    background = np.zeros_like(means)
+    for i, (_, detector) in enumerate(keys):
+        own = next((j for j in sources if keys[j][1] == detector), sources[0])
+        background[i] = means[own] * _live_time_ratio(spectra, members[i], members[own])
+    return background
+
+
+def _live_time_ratio(spectra: Spectra, rows: Array, reference: Array) -> float:
+    if spectra.live_time is None:
+        return 1.0
+    ratio = np.mean(spectra.live_time[rows]) / np.mean(spectra.live_time[reference])
+    return float(ratio) if np.isfinite(ratio) else 1.0

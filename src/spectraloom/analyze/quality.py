@@ -1,0 +1,121 @@
+"""How well a fit explains a spectrum: one number per spectrum and measure."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spectraloom._typing import Array, FloatArray
+from spectraloom.errors import DataError
+
+CHUNK = 8192  # spectra compared at a time
+
+
+def explained_variance(observed: Array, fitted: Array) -> FloatArray:
+    """1 - var(observed - fitted) / var(observed) over channels; nan for a flat spectrum.
+
+    Parameters
+    ----------
+    observed, fitted : ndarray, shape (n_spectra, n_channels)
+
+    Returns
+    -------
+    ndarray, shape (n_spectra,)
+    """
+    return _ratio_from_one(np.var(observed - fitted, axis=1), np.var(observed, axis=1))
+
+
+def cosine(observed: Array, fitted: Array) -> FloatArray:
+    """Cosine of the angle between observed and fitted; zero if one of them is empty."""
+    product = np.einsum("ij,ij->i", observed, fitted)
+    lengths = np.sqrt(
+        np.einsum("ij,ij->i", observed, observed) * np.einsum("ij,ij->i", fitted, fitted)
+    )
+    return np.divide(product, lengths, out=np.zeros_like(product), where=lengths > 0)
+
+
+def correlation(observed: Array, fitted: Array) -> FloatArray:
+    """Cosine of the mean-centred spectra, i.e. Pearson's correlation over channels."""
+    return cosine(
+        observed - observed.mean(axis=1, keepdims=True), fitted - fitted.mean(axis=1, keepdims=True)
+    )
+
+
+def root_cosine(observed: Array, fitted: Array) -> FloatArray:
+    """Cosine of the square roots: Poisson noise weighs every channel alike (Bhattacharyya)."""
+    return cosine(np.sqrt(np.maximum(observed, 0.0)), np.sqrt(np.maximum(fitted, 0.0)))
+
+
+def poisson_deviance(observed: Array, fitted: Array) -> FloatArray:
+    """Twice the log-likelihood ratio against a perfect fit, summed over channels.
+
+    Channels where the fit is zero count as a fit of 1e-9 counts, so that the answer is finite.
+    """
+    expected = np.maximum(fitted, 1e-9)
+    ratio = np.divide(observed, expected, out=np.ones_like(expected), where=observed > 0)
+    terms = np.where(observed > 0, observed * np.log(ratio), 0.0) - (observed - expected)
+    return 2.0 * np.asarray(terms.sum(axis=1), dtype=np.float64)
+
+
+def fit_quality(
+    observed: Array, fitted: Array, *, n_parameters: int, poisson: bool
+) -> dict[str, FloatArray]:
+    """All measures at once, in chunks.
+
+    Parameters
+    ----------
+    observed, fitted : ndarray, shape (n_spectra, n_channels)
+        Data and fit in the channels that were fitted.
+    n_parameters : int
+        Number of templates, for the degrees of freedom.
+    poisson : bool
+        Whether the data are counts; only then the deviance means something.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n_spectra,)
+        ``explained_variance``, ``cosine``, ``correlation`` (mean-centred) and, for counts,
+        ``root_cosine``, ``deviance_per_dof`` and ``excess_deviance_per_count`` (root of what the
+        deviance exceeds its expectation by, per count: the relative misfit of the model).
+
+    Raises
+    ------
+    DataError
+        If the shapes differ.
+    """
+    if observed.shape != fitted.shape:
+        raise DataError(f"data of shape {observed.shape} and fit of shape {fitted.shape} differ")
+    parts = [
+        _chunk_quality(
+            np.asarray(observed[start : start + CHUNK], dtype=np.float64),
+            np.asarray(fitted[start : start + CHUNK], dtype=np.float64),
+            n_parameters,
+            poisson,
+        )
+        for start in range(0, max(len(observed), 1), CHUNK)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _chunk_quality(
+    observed: FloatArray, fitted: FloatArray, n_parameters: int, poisson: bool
+) -> dict[str, FloatArray]:
+    measures = {
+        "explained_variance": explained_variance(observed, fitted),
+        "cosine": cosine(observed, fitted),
+        "correlation": correlation(observed, fitted),
+    }
+    if poisson:
+        deviance = poisson_deviance(observed, fitted)
+        freedom = max(observed.shape[1] - n_parameters, 1)
+        totals = observed.sum(axis=1)
+        excess = np.sqrt(np.maximum(deviance - freedom, 0.0))
+        measures["root_cosine"] = root_cosine(observed, fitted)
+        measures["deviance_per_dof"] = deviance / freedom
+        measures["excess_deviance_per_count"] = np.divide(
+            excess, np.sqrt(totals), out=np.zeros_like(excess), where=totals > 0
+        )
+    return measures
+
+
+def _ratio_from_one(part: FloatArray, whole: FloatArray) -> FloatArray:
+    return 1.0 - np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)

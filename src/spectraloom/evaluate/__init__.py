@@ -1,0 +1,20 @@
+"""Evaluation: metrics, group-aware splits, robustness, and benchmarks beside their references."""
+
+from __future__ import annotations
+
+from spectraloom.evaluate.gamma_flow import run_gamma_flow_benchmark
+from spectraloom.evaluate.metrics import Confusion, SetScores, confusion, set_scores, share_error
+from spectraloom.evaluate.robustness import RobustnessPoint, robustness
+from spectraloom.evaluate.splits import split_by_group
+
+__all__ = [
+    "Confusion",
+    "RobustnessPoint",
+    "SetScores",
+    "confusion",
+    "robustness",
+    "run_gamma_flow_benchmark",
+    "set_scores",
+    "share_error",
+    "split_by_group",
+]
