@@ -38,6 +38,7 @@ types: $(VENV)/.dev ## Check types
 	$(BIN)/mypy
 
 docs: $(VENV)/.docs ## Build the documentation; a warning is an error
+	@rm -rf docs/_api # pages of names that are gone would be orphans
 	$(BIN)/python -m sphinx -W --keep-going -b html $(ARGS) docs docs/_build/html
 
 bench: $(VENV)/.core ## Run the benchmark on the GAMMA_FLOW example data found in DATA
