@@ -116,7 +116,8 @@ def result_to_xarray(result: Result) -> xr.Dataset:
     if result.top is not None:
         variables["top"] = ("spectrum", result.top)
     if result.uncertainties is not None:
-        variables["uncertainties"] = (("spectrum", "name"), result.uncertainties)
+        unit = {"units": result.unit}
+        variables["uncertainties"] = (("spectrum", "name"), result.uncertainties, unit)
     for group in (result.quality, result.flags, result.columns):
         for name, column in group.items():
             variables[name] = ("spectrum", encode_column(column))

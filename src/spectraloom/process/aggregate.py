@@ -73,10 +73,11 @@ def aggregate(
     -------
     Spectra
         One per group, sorted by the columns of `by`. Columns: those of `by`, ``n_spectra``, and
-        every other column that is the same throughout each group. ``variance`` is the measurement
-        variance of the sum or mean, where that of the spectra is known (counts are their own);
-        the sum of plain counts needs none. Live and real times are sums for ``sum``, means for
-        ``mean``, absent for ``std``, and unknown where one is.
+        every other column that is the same throughout each group; what rebinning reported outside
+        (``counts_outside`` ...) is summed or averaged like the values. ``variance`` is the
+        measurement variance of the sum or mean, where that of the spectra is known (counts are
+        their own); the sum of plain counts needs none. Live and real times are sums for
+        ``sum``, means for ``mean``, absent for ``std``, and unknown where one is.
 
     Raises
     ------
@@ -92,7 +93,7 @@ def aggregate(
     groups = group_rows(spectra, by)
     if not groups:
         raise DataError("there are no spectra to aggregate")
-    columns = _shared_columns(spectra, groups, (by,) if isinstance(by, str) else tuple(by))
+    columns = _shared_columns(spectra, groups, (by,) if isinstance(by, str) else tuple(by), how)
     return Spectra(
         np.stack([_reduced(spectra.values[rows], how) for rows in groups]),
         spectra.axis,
@@ -139,7 +140,7 @@ def _times(times: FloatArray | None, groups: list[IntArray], how: How) -> FloatA
 
 
 def _shared_columns(
-    spectra: Spectra, groups: list[IntArray], by: tuple[str, ...]
+    spectra: Spectra, groups: list[IntArray], by: tuple[str, ...], how: How
 ) -> dict[str, Any]:
     first = np.array([rows[0] for rows in groups])
     shared: dict[str, Any] = {}
@@ -147,6 +148,10 @@ def _shared_columns(
         canonical = _canonical(column)
         if name in by:
             shared[name] = canonical[first]
+            continue
+        if name.endswith("_outside"):  # what rebinning cut off adds up like the counts
+            if how != "std":
+                shared[name] = [_reduced(column[rows], how) for rows in groups]
             continue
         _, code = np.unique(encode_column(canonical), return_inverse=True)
         if all((code[rows] == code[rows[0]]).all() for rows in groups):
