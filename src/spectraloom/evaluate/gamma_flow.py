@@ -205,7 +205,13 @@ def _judge(
     if sets.multi is not None:
         scores = set_scores(sets.multi.labels, fitted.predict_sets(sets.multi), names=sets.sources)
         results["multilabel"] = scores.to_dict()
-    study = study_outliers(model, sets.training[train], add_background=feature is None, seed=seed)
+    study = study_outliers(
+        model,
+        sets.training[train],
+        feature=feature,
+        add_background=feature is None,
+        seed=seed,
+    )
     results["outlier"] = study.to_dict()
     if sets.unknown is not None and sets.known is not None:
         results["unknown"] = _judge_unknown(fitted, study, sets.unknown, sets.known)
