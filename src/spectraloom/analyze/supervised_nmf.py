@@ -98,7 +98,7 @@ class SupervisedNMF(TransformerMixin, SpectralEstimator):  # type: ignore[misc]
 
     References
     ----------
-    GAMMA_FLOW: V. Rudolph et al., arXiv:2511.09326 (2025). D. D. Lee, H. S. Seung, Nature 401
+    GAMMA_FLOW: V. Raedle et al., arXiv:2511.09326 (2025). D. D. Lee, H. S. Seung, Nature 401
     (1999) 788, doi:10.1038/44565.
 
     Examples

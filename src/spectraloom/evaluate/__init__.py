@@ -5,10 +5,12 @@ from __future__ import annotations
 from spectraloom.evaluate.gamma_flow import run_gamma_flow_benchmark
 from spectraloom.evaluate.metrics import Confusion, SetScores, confusion, set_scores, share_error
 from spectraloom.evaluate.robustness import RobustnessPoint, robustness
+from spectraloom.evaluate.sets import EvaluationSets, sort_by_role, source_labels, standard_axis
 from spectraloom.evaluate.splits import split_by_group
 
 __all__ = [
     "Confusion",
+    "EvaluationSets",
     "RobustnessPoint",
     "SetScores",
     "confusion",
@@ -16,5 +18,8 @@ __all__ = [
     "run_gamma_flow_benchmark",
     "set_scores",
     "share_error",
+    "sort_by_role",
+    "source_labels",
     "split_by_group",
+    "standard_axis",
 ]

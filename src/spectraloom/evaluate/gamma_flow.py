@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,115 +11,14 @@ from sklearn.metrics import roc_auc_score
 from spectraloom._typing import Array, BoolArray, FloatArray
 from spectraloom.analyze.outlier import OutlierStudy, study_outliers
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
-from spectraloom.data.axis import Axis, shift_polynomial
 from spectraloom.data.spectra import Spectra
-from spectraloom.errors import DataError
 from spectraloom.evaluate import reference
 from spectraloom.evaluate.metrics import confusion, set_scores
+from spectraloom.evaluate.sets import EvaluationSets, sort_by_role, source_labels, standard_axis
 from spectraloom.evaluate.splits import split_by_group
 from spectraloom.evaluate.throughput import measure_throughput
-from spectraloom.process import rebin, remove_duplicates
 
 Progress = Callable[[float, str], None]
-Rebinning = Callable[[Spectra, Axis], Spectra]
-BACKGROUND = "background"
-SIMULATED = "simulated"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class GammaFlowSets:
-    """The example data, sorted by the part they play.
-
-    Parameters
-    ----------
-    training : Spectra
-        Simulated sources and measured pure background; one label each.
-    single : Spectra or None
-        Measured, at most one source besides the background.
-    multi : Spectra or None
-        Measured, any number of known sources.
-    unknown : Spectra or None
-        Measured, with a source that is not in the training.
-    """
-
-    training: Spectra
-    single: Spectra | None
-    multi: Spectra | None
-    unknown: Spectra | None
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """Sources of the training, sorted."""
-        labels = {label for entry in self.training.labels for label in entry}
-        return tuple(sorted(labels - {BACKGROUND}))
-
-    @property
-    def known(self) -> Spectra | None:
-        """All measured spectra without unknown sources."""
-        parts = [part for part in (self.single, self.multi) if part is not None]
-        return Spectra.concatenate(parts) if parts else None
-
-
-def standard_axis(n_channels: int) -> Axis:
-    """Axis of the reference's standard calibration."""
-    return Axis.from_polynomial(shift_polynomial(reference.STANDARD_CALIBRATION, -0.5), n_channels)
-
-
-def sort_by_role(
-    groups: Sequence[Spectra], axis: Axis, rebinning: Rebinning = rebin
-) -> GammaFlowSets:
-    """Tell training, single-label, multi-label and unknown spectra apart, and rebin them.
-
-    Detectors are told by the data: ``simulated`` is the simulation, every other one is measured.
-    A measured file with background only teaches the background; one with mixtures or unknown
-    sources is a multi-label file. Exact copies of the preceding spectrum of a file are removed.
-
-    Parameters
-    ----------
-    groups : sequence of Spectra
-        As :func:`spectraloom.io.read_groups` gives them, with the columns ``labels``,
-        ``detector`` and ``file``.
-    axis : Axis
-        The common axis.
-    rebinning : callable
-        How to get there.
-
-    Raises
-    ------
-    DataError
-        If there is nothing simulated or no background file.
-    """
-    files = [one for group in groups for one in _by_file(group)]
-    simulated = [one for one in files if _is_simulated(one)]
-    # Copies in a simulation are no logger's fault; the split keeps them on one side.
-    measured = [remove_duplicates(one) for one in files if not _is_simulated(one)]
-    trained = {label for one in simulated for entry in one.labels for label in entry}
-    background = [one for one in measured if not _sources(one)]
-    if not simulated or not background:
-        raise DataError(
-            "the benchmark trains on spectra of detector 'simulated' and on a measured file with "
-            "nothing but background; "
-            f"found {len(simulated)} simulated and {len(background)} background file(s)"
-        )
-    single: list[Spectra] = []
-    multi: list[Spectra] = []
-    unknown: list[Spectra] = []
-    for one in measured:
-        sources = [set(entry) - {BACKGROUND} for entry in one.labels]
-        if not any(sources):
-            continue
-        foreign = np.array([not entry <= trained for entry in sources])
-        several = any(len(entry) > 1 for entry in sources)
-        (multi if several or foreign.any() else single).append(one[~foreign])
-        unknown.append(one[foreign])
-
-    def join(parts: list[Spectra]) -> Spectra | None:
-        moved = [_plain(rebinning(part, axis)) for part in parts if len(part)]
-        return Spectra.concatenate(moved) if moved else None
-
-    training = join(simulated + background)
-    assert training is not None  # noqa: S101 - both lists were found to be non-empty
-    return GammaFlowSets(training, join(single), join(multi), join(unknown))
 
 
 def run_gamma_flow_benchmark(
@@ -187,7 +85,7 @@ def run_gamma_flow_benchmark(
 
 def _judge(
     model: SupervisedNMF,
-    sets: GammaFlowSets,
+    sets: EvaluationSets,
     train: Array,
     test: Array,
     seed: int,
@@ -195,7 +93,7 @@ def _judge(
 ) -> dict[str, Any]:
     """Results of one pipeline; `feature` is its outlier score, else the study chooses it."""
     fitted = model.fit(sets.training[train])
-    holdout = confusion(_single(sets.training[test]), fitted.predict(sets.training[test]))
+    holdout = confusion(source_labels(sets.training[test]), fitted.predict(sets.training[test]))
     results: dict[str, Any] = {
         "holdout": {"accuracy": holdout.accuracy, "per_class": holdout.per_class()},
         "min_source_share": fitted.min_source_share_,
@@ -219,7 +117,7 @@ def _judge(
 
 
 def _judge_single(model: SupervisedNMF, single: Spectra) -> dict[str, Any]:
-    truth, found = _single(single), model.predict(single)
+    truth, found = source_labels(single), model.predict(single)
     overall = confusion(truth, found)
     detectors = single.column("detector").astype(str)
     return {
@@ -259,36 +157,7 @@ def _recall_at(score: FloatArray, truth: BoolArray, false_alarms: float) -> floa
     return float((score[truth] > np.quantile(score[~truth], 1.0 - false_alarms)).mean())
 
 
-def _by_file(group: Spectra) -> list[Spectra]:
-    names = group.column("file").astype(str)
-    return [group[names == name] for name in dict.fromkeys(names.tolist())]
-
-
-def _is_simulated(one: Spectra) -> bool:
-    return bool((np.char.lower(one.column("detector").astype(str)) == SIMULATED).all())
-
-
-def _sources(one: Spectra) -> set[str]:
-    return {label for entry in one.labels for label in entry} - {BACKGROUND}
-
-
-def _single(spectra: Spectra) -> Array:
-    """One label per spectrum: its source, or background if there is none."""
-    names = []
-    for entry in spectra.labels:
-        sources = [label for label in entry if label != BACKGROUND]
-        names.append(sources[0] if sources else BACKGROUND)
-    return np.asarray(names, dtype=np.str_)
-
-
-def _plain(spectra: Spectra) -> Spectra:
-    """Without the per-file columns and the variance, so that all parts agree."""
-    keep = ("labels", "detector", "file", "absorber")
-    columns = {name: spectra.columns[name] for name in keep if name in spectra.columns}
-    return spectra.replace(columns=columns, variance=None)
-
-
-def _detectors(sets: GammaFlowSets) -> set[str]:
+def _detectors(sets: EvaluationSets) -> set[str]:
     parts = (sets.training, sets.single, sets.multi, sets.unknown)
     return {str(d) for part in parts if part is not None for d in part.column("detector")}
 
