@@ -52,6 +52,7 @@ _TRAINING_ABSORBERS: tuple[Absorber | None, ...] = (
 )
 _MEASURED_ABSORBERS: tuple[Absorber | None, ...] = (None, ("Al", 0.5), ("Fe", 0.3), ("Pb", 0.05))
 _TRAINING_COUNTS = (1e3, 1e4)
+_SINGLE_COUNTS = (150.0, 2e4)  # the least of these are hard to see above the background
 _MEASURED_COUNTS = (1e3, 2e4)
 _BACKGROUND_COUNTS = (1800.0, 2600.0)
 _GAIN_DRIFT = 0.004
@@ -120,13 +121,17 @@ def demo_sets(seed: int = 0, scale: float = 1.0) -> dict[str, list[Spectra]]:
     def size(name: str, entries: int) -> int:
         return max(round(_SIZES[name] * scale), entries)
 
-    def measured(name: str, nuclides: Sequence[str | tuple[str, ...]]) -> list[Spectra]:
+    def measured(
+        name: str,
+        nuclides: Sequence[str | tuple[str, ...]],
+        counts: tuple[float, float] = _MEASURED_COUNTS,
+    ) -> list[Spectra]:
         return [
             simulate_gamma(
                 nuclides,
                 detectors[detector],
                 size(name, 2 * len(nuclides)) // 2,
-                counts=_MEASURED_COUNTS,
+                counts=counts,
                 absorbers=_MEASURED_ABSORBERS,
                 background_counts=_BACKGROUND_COUNTS,
                 gain_drift=_GAIN_DRIFT,
@@ -147,7 +152,7 @@ def demo_sets(seed: int = 0, scale: float = 1.0) -> dict[str, list[Spectra]]:
 
     return {
         "training": [Spectra.concatenate([training(name) for name in classes])],
-        "single": measured("single", classes),
+        "single": measured("single", classes, _SINGLE_COUNTS),
         "multi": measured("multi", _MIXTURES),
         "unknown": measured("unknown", DEMO_UNKNOWN),
     }

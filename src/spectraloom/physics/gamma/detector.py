@@ -39,7 +39,8 @@ class GammaDetector:
         Thickness of the aluminium in front of the crystal, cm.
     backscatter : float
         Photons that reach the crystal after one scattering by more than 90 degrees in whatever
-        stands behind it, per photon that reaches it directly.
+        stands behind it, per photon that reaches it directly. The default is of the size that
+        measured spectra of Cs-137 and Co-60 in a room suggest; it depends on the room.
 
     Raises
     ------

@@ -6,7 +6,8 @@ probability (1 - exp(-mu c)) / (mu c), where c is the mean chord length of the c
 as if it were born evenly along a chord of that length, and otherwise interacts again. Followed
 over all energies this is one triangular system of linear equations for the distribution of the
 *escaped* energy, from which photopeak, Compton continuum, counts between edge and peak, and single
-and double escape peaks all come with nothing fitted.
+and double escape peaks all come. No number is fitted; the form of the probability was chosen over
+Wigner's 1 / (1 + mu c) because it came closer to photon transport and to handbooks.
 
 Left out: where in the crystal a photon interacts, x-rays and electrons that escape, coincidence
 summing, pile-up, an electronic threshold, and light that is not proportional to energy.

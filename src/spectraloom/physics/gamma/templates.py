@@ -3,8 +3,10 @@
 The absorber is a closed layer around the source. Photons that pass it untouched follow exp(-mu x).
 Those that it scatters are followed down in energy through all further scatterings; between them
 they are taken to go straight outward, and after each the depth at which it happened is spread as
-if the photon had entered the layer from inside. Nothing is fitted. Angles, fluorescence and
-annihilation photons of the absorber are left out.
+if the photon had entered the layer from inside. No number is fitted, but this form was chosen over
+two others because it came closest to photon transport through steel spheres (2 to 29 mm; Cs-137,
+Co-60 and Ba-133); lead was not compared. Angles, fluorescence and annihilation photons of the
+absorber are left out.
 
 The natural background comes from soil in which the activity is spread evenly: the flux inside an
 infinite medium, with every Compton scattering followed down in energy. Sky-shine, cosmic rays,
