@@ -157,6 +157,19 @@ def check_lsrm(content: bytes, name: str) -> tuple[bytes, None]:
     return content, None
 
 
+def check_gr135_text(content: bytes, name: str) -> tuple[bytes, None]:
+    """The instrument has 1024 channels, one line each, below a line of titles."""
+    lines = [line for line in content.splitlines() if line.strip(b"\0 \t")]
+    _require_channels(1024, len(lines) - 1, name, "GR-135 text")
+    return content, None
+
+
+def check_list_mode(content: bytes, name: str) -> tuple[bytes, None]:
+    """A header of 256 bytes and whole events of four; the file does not say how many."""
+    _require((len(content) - 256) % 4 == 0, name, "Ortec list mode", "its last event is cut off")
+    return content, None
+
+
 def check_exploranium(content: bytes, name: str) -> tuple[bytes, None]:
     """The last record is complete: 256 or 1024 channels of two bytes."""
     start = content.rfind(b"ZZZZ")

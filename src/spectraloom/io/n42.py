@@ -15,6 +15,7 @@ import numpy as np
 from spectraloom._typing import Array
 from spectraloom.data import Axis, Spectra
 from spectraloom.io.describe import require_counts, start_moments, text_column
+from spectraloom.io.native_records import NO_NAME
 from spectraloom.io.records import Record
 from spectraloom.io.xml_guard import as_utf8, check_xml
 
@@ -30,10 +31,11 @@ _WANTED = {
     "CoefficientValues",
     "Coefficients",
     "EnergyBoundaryValues",
+    "RadDetectorName",
 }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Found:
     """One spectrum as the text has it."""
 
@@ -42,6 +44,7 @@ class _Found:
     real_time: float
     calibration: str
     coefficients: tuple[float, ...]
+    detector: str
 
 
 @dataclass(slots=True)
@@ -51,6 +54,8 @@ class _Scan:
     spectra: list[_Found] = field(default_factory=list)
     coefficients: dict[str, tuple[float, ...]] = field(default_factory=dict)
     boundaries: dict[str, Array] = field(default_factory=dict)
+    detectors: dict[str, str] = field(default_factory=dict)
+    _detector: str = ""
     _calibration: str = ""
     _real: float = math.nan
     _spectrum: dict[str, str] | None = None
@@ -62,7 +67,12 @@ class _Scan:
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         if tag == "Spectrum":
-            self._spectrum = {"": attributes.get("energyCalibrationReference", "")}
+            self._spectrum = {
+                "calibration": attributes.get("energyCalibrationReference", ""),
+                "detector": attributes.get("radDetectorInformationReference", ""),
+            }
+        elif tag == "RadDetectorInformation":
+            self._detector = attributes.get("id", "")
         elif tag == "EnergyCalibration":
             self._calibration = attributes.get("id", "")
         elif tag in ("RadMeasurement", "DetectorData", "Measurement"):
@@ -92,6 +102,8 @@ class _Scan:
             self._real = _duration(text)
         elif tag == "CoefficientValues":
             self.coefficients[self._calibration] = _coefficients(text)
+        elif tag == "RadDetectorName":
+            self.detectors[self._detector] = " ".join(text.split())
         elif tag == "EnergyBoundaryValues":
             self.boundaries[self._calibration] = np.array(_coefficients(text))
 
@@ -104,8 +116,9 @@ class _Scan:
                 _channels(found["ChannelData"], self._zeroes),
                 _duration(found.get("LiveTimeDuration", found.get("LiveTime", ""))),
                 self._real if math.isnan(real) else real,
-                found[""],
+                found["calibration"],
                 _coefficients(found.get("Coefficients", "")),
+                found["detector"],
             )
         )
 
@@ -133,6 +146,8 @@ def refine(records: list[Record], scan: _Scan) -> None:
     for found in scan.spectra:
         by_counts[found.counts.astype(np.float32).tobytes()].append(found)
     axes: dict[tuple[object, ...], Axis] = {}
+    if len(set(scan.detectors.values())) < len(scan.detectors):
+        scan.detectors.clear()  # names that several share would not tell them apart
     for record in records:
         candidates = by_counts.get(record.counts.astype(np.float32).tobytes(), [])
         for found in candidates:
@@ -146,6 +161,9 @@ def refine(records: list[Record], scan: _Scan) -> None:
 
 def _take(record: Record, found: _Found, scan: _Scan, axes: dict[tuple[object, ...], Axis]) -> None:
     record.counts = found.counts
+    # The native reader gives the identifier; the name is what people wrote.
+    if scan.detectors.get(found.detector):
+        record.columns["detector"] = scan.detectors[found.detector]
     if not math.isnan(record.live_time):
         record.live_time = found.live_time
     if not math.isnan(record.real_time):
@@ -266,10 +284,8 @@ class N42Writer:
 def _document(spectra: Spectra) -> list[str]:
     detectors = text_column(spectra, "detector")
     names = list(dict.fromkeys(detectors))
-    ids = {name: f"Detector{number}" for number, name in enumerate(names, start=1)}
-    for name in names:
-        if re.fullmatch(r"[A-Za-z_][\w.-]*", name) and name not in ids.values():
-            ids[name] = name
+    # The word that the native reader itself uses for a detector without a name.
+    ids = {name: f"Detector{k}" if name else NO_NAME for k, name in enumerate(names, start=1)}
     lines = [
         '<?xml version="1.0" encoding="utf-8"?>',
         f'<RadInstrumentData xmlns="{_NAMESPACE}">',

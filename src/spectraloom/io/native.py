@@ -42,7 +42,7 @@ class NativeReader:
     suffixes : tuple of str
         Usual endings; ``suffixes[0]`` is what the native reader is shown.
     parser : str
-        Name of its ``ParserType``.
+        Name of its ``ParserType``; two parted by a blank are tried in turn.
     matches : callable
         Takes a Source; whether its content is of this format.
     check : callable
@@ -92,13 +92,18 @@ class NativeReader:
             copy = Path(folder) / f"spectrum{self.suffixes[0]}"
             try:
                 copy.write_bytes(content)
-                file.loadFile(str(copy), getattr(SpecUtils.ParserType, self.parser), "")
-            except (RuntimeError, ValueError, MemoryError, OSError) as error:
-                raise FormatError(
-                    f"{source.name}: looks like a {self.name} file, but it cannot be parsed as "
-                    "one: it may be damaged or cut off"
-                ) from error
-        return file
+            except OSError as error:
+                raise FormatError(f"{source.name}: no temporary file for it: {error}") from error
+            for parser in self.parser.split():
+                try:
+                    file.loadFile(str(copy), getattr(SpecUtils.ParserType, parser), "")
+                except (RuntimeError, ValueError, MemoryError):
+                    continue
+                return file
+        raise FormatError(
+            f"{source.name}: the content is that of the format {self.name}, but it cannot be parsed: "
+            "the file may be damaged or cut off"
+        )
 
 
 # -- recognition -----------------------------------------------------------------------------
@@ -149,11 +154,7 @@ def _is_binary_spc(source: Source) -> bool:
 def _is_cnf(source: Source) -> bool:
     # The header of a CAM file says its own size and where its blocks begin.
     head = source.head
-    return (
-        len(head) >= 2048
-        and head[:4] == b"\x00\x04\x04\x00"
-        and head[0x70:0x74] == b"\x00\x20\x01\x00"
-    )
+    return len(head) >= 2048 and head[:2] == b"\x00\x04" and head[0x70:0x74] == b"\x00\x20\x01\x00"
 
 
 def _is_lsrm(source: Source) -> bool:
@@ -245,7 +246,13 @@ NATIVE_READERS: tuple[NativeReader, ...] = (
         _begins(b"Spectrogram:"),
     ),
     NativeReader("LSRM SPE", (".spe",), "LsrmSpe", _is_lsrm, guards.check_lsrm),
-    NativeReader("Ortec list mode", (".lis",), "OrtecListMode", _begins(b"\xf3\xff\xff\xff")),
+    NativeReader(
+        "Ortec list mode",
+        (".lis",),
+        "OrtecListMode",
+        _begins(b"\xf3\xff\xff\xff"),
+        guards.check_list_mode,
+    ),
     NativeReader(
         "Exploranium GR-130/135",
         (".dat",),
@@ -254,7 +261,11 @@ NATIVE_READERS: tuple[NativeReader, ...] = (
         guards.check_exploranium,
     ),
     NativeReader(
-        "GR-135 text", (".txt",), "TxtOrCsv", _has_all(b"counts Live time (s)", b"gieger")
+        "GR-135 text",
+        (".txt",),
+        "TxtOrCsv",
+        _has_all(b"counts Live time (s)", b"gieger"),
+        guards.check_gr135_text,
     ),
     NativeReader("Kromek D3S raw", (".csv",), "TxtOrCsv", _begins(b"Bin Number, 0, 1,")),
     NativeReader(
@@ -272,7 +283,7 @@ NATIVE_READERS: tuple[NativeReader, ...] = (
     NativeReader(
         "Bridgeport JSON",
         (".json",),
-        "Json",
+        "Json MicroRaider",  # the library, 0.0.11, has its JSON parser under the other name
         _has_all(b'"histo"', b'"registers"'),
         guards.check_json,
     ),
@@ -284,7 +295,11 @@ NATIVE_READERS: tuple[NativeReader, ...] = (
         guards.check_whole_xml,
     ),
     NativeReader(
-        "MicroRaider", (".xml",), "MicroRaider", _xml_with(b"<IdResult"), guards.check_whole_xml
+        "MicroRaider",
+        (".xml",),
+        "MicroRaider Auto",
+        _xml_with(b"<IdResult"),
+        guards.check_whole_xml,
     ),
     NativeReader(
         "ScanData XML", (".xml",), "ScanDataXml", _xml_with(b"<scanData"), guards.check_whole_xml

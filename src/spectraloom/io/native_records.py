@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from spectraloom.errors import AxisError
 from spectraloom.io.records import Record
 
 _EPOCH = np.datetime64("1970-01-01T00:00:00", "us")
-_NO_NAME = "unamed"  # the reader's own word for a detector without a name
+NO_NAME = "unamed"  # the reader's own word for a detector without a name
 _SOURCE_TYPES = {
     "Foreground": "foreground",
     "Background": "background",
@@ -77,14 +78,14 @@ def _record(m: Any, row: int, name: str, axes: AxisCache) -> Record:
     columns: dict[str, Any] = {
         "file": name,
         "record": row,
-        "detector": _text(m.detectorName()),
-        "title": _text(m.title()),
+        "detector": _text(m.detectorName),
+        "title": _text(m.title),
         "start_time": _start_time(m),
         "sample": int(m.sampleNumber()),
         "source_type": _SOURCE_TYPES.get(m.sourceType().name, "unknown"),
         "neutron_counts": float(m.neutronCountsSum()) if m.containedNeutron() else math.nan,
     }
-    if columns["detector"] == _NO_NAME:
+    if columns["detector"] == NO_NAME:
         columns["detector"] = ""
     if m.hasGpsInfo():
         columns["latitude"] = float(m.latitude())
@@ -94,7 +95,11 @@ def _record(m: Any, row: int, name: str, axes: AxisCache) -> Record:
     )
 
 
-def _text(value: str) -> str:
+def _text(get: Callable[[], str]) -> str:
+    try:
+        value = get()
+    except UnicodeDecodeError as error:
+        value = error.object.decode("latin-1")  # the text is not UTF-8
     return value.replace("\0", " ").strip()
 
 

@@ -35,7 +35,7 @@ def looks_like(head: bytes, size: int) -> bool:
     blocks = int.from_bytes(head[:2], "little")
     if not 1 < blocks <= 2 + 4 * _MAX_CHANNELS // _BLOCK:
         return False
-    if head[2:5] not in (b"DHS", b"   ", b"783", b"\0\0\0"):
+    if head[2:5] not in (b"DHS", b"   ", b"783"):
         return False
     if _has_deviation_pairs(head):
         return size > 2 * _BLOCK

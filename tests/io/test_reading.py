@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import spectraloom as sl
+from spectraloom.errors import AxisError, FormatError
+from spectraloom.io.records import Record, group_records
+from spectraloom.io.source import Source
+
+
+@pytest.fixture
+def folder(formats_dir: Path, tmp_path: Path) -> Path:
+    """Three SPE files, one of them in a sub-folder, a text, and things that are hidden."""
+    root = tmp_path / "measurements"
+    (root / "inner" / "deeper").mkdir(parents=True)
+    (root / ".hidden").mkdir()
+    shutil.copy(formats_dir / "sim_spec.spe", root / "b.spe")
+    shutil.copy(formats_dir / "digibase_5min_30_1.spe", root / "a.spe")
+    shutil.copy(formats_dir / "sim_spec.spe", root / "inner" / "deeper" / "c.spe")
+    shutil.copy(formats_dir / "sim_spec.spe", root / ".hidden" / "d.spe")
+    shutil.copy(formats_dir / "sim_spec.spe", root / ".e.spe")
+    (root / "notes.md").write_text("# Two detectors on a table\n\nIt was a sunny day.\n")
+    return root
+
+
+def test_folder_is_read_with_its_sub_folders(folder: Path) -> None:
+    spectra = sl.read(folder)
+    assert spectra.columns["file"].tolist() == ["a.spe", "b.spe", "c.spe"]
+    assert spectra.totals.tolist() == [892301, 9964, 9964]
+    assert spectra.attrs["skipped"] == [str(folder / "notes.md")]
+
+
+def test_folder_without_anything_readable(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r"nothing to read"):
+        sl.read(tmp_path)
+    (tmp_path / "notes.md").write_text("nothing here\n")
+    with pytest.raises(FormatError, match=r"none of 1 files is of a known format"):
+        sl.read(tmp_path)
+
+
+def test_a_damaged_file_in_a_folder_is_not_passed_over(folder: Path) -> None:
+    damaged = folder / "damaged.spe"
+    damaged.write_bytes((folder / "b.spe").read_bytes()[:3000])
+    with pytest.raises(FormatError, match=r"damaged\.spe.*cut off"):
+        sl.read(folder)
+
+
+def test_glob(folder: Path) -> None:
+    assert len(sl.read(str(folder / "*.spe"))) == 2
+    assert len(sl.read(str(folder / "**" / "*.spe"))) == 3
+    with pytest.raises(FormatError, match=r"no file matches"):
+        sl.read(str(folder / "*.n42"))
+
+
+def test_a_name_with_pattern_signs_is_a_name_if_it_exists(folder: Path) -> None:
+    path = folder / "run[1].spe"
+    shutil.copy(folder / "b.spe", path)
+    assert sl.read(str(path)).columns["file"].tolist() == ["run[1].spe"]
+
+
+def test_list_of_sources(folder: Path, formats_dir: Path) -> None:
+    stream = io.BytesIO((folder / "a.spe").read_bytes())
+    spectra = sl.read([folder / "b.spe", str(folder / "inner"), stream])
+    assert spectra.totals.tolist() == [9964, 9964, 892301]
+    assert len(sl.read((folder / "b.spe", [folder / "b.spe"]))) == 2
+    with pytest.raises(FormatError, match=r"nothing to read"):
+        sl.read([])
+
+
+def test_stream_is_read_from_where_it_stands(folder: Path) -> None:
+    stream = io.BytesIO(b"rubbish" + (folder / "a.spe").read_bytes())
+    stream.seek(7)
+    assert sl.read(stream).totals[0] == 892301
+
+
+@pytest.mark.parametrize("source", [io.StringIO("text"), b"bytes", 7, None])
+def test_what_is_no_source(source: object) -> None:
+    with pytest.raises(FormatError, match=r"binary stream|nothing"):
+        sl.read(source)  # type: ignore[arg-type]
+
+
+def test_missing_and_odd_paths(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r"gone\.n42: there is no such file"):
+        sl.read(tmp_path / "gone.n42")
+    with pytest.raises(FormatError, match=r"no valid path|no such file"):
+        sl.read("a\0b")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(FormatError, match=r"neither"):
+            sl.read(tmp_path / "pipe")
+
+
+def test_different_axes_are_an_error_with_two_ways_out(formats_dir: Path) -> None:
+    files = [formats_dir / "falcon5000.spe", formats_dir / "alcatraz14.spe"]
+    with pytest.raises(AxisError) as caught:
+        sl.read(files)
+    message = str(caught.value)
+    for part in ("4096 channels", "8192 channels", "axis=", "read_groups"):
+        assert part in message
+    groups = sl.read_groups(files)
+    assert [group.n_channels for group in groups] == [4096, 8192]
+
+
+def test_axis_rebins_and_preserves_counts(formats_dir: Path) -> None:
+    files = [formats_dir / "falcon5000.spe", formats_dir / "alcatraz14.spe"]
+    wide = sl.Axis.regular(-10.0, 3200.0, 500)
+    spectra = sl.read(files, axis=wide)
+    assert spectra.axis == wide
+    assert np.allclose(spectra.totals, [683658, 132978], rtol=1e-12)
+    assert spectra.live_time is not None
+    assert spectra.live_time.tolist() == [841.42, 900.0]
+    # Independently: counts below an edge, by interpolating the cumulative counts.
+    one = sl.read(files[0])
+    cumulative = np.append(0.0, np.cumsum(one.values[0]))
+    expected = np.diff(np.interp(wide.edges, one.axis.edges, cumulative))
+    assert np.allclose(spectra.values[0], expected, atol=1e-6)
+
+
+def test_axis_needs_calibrated_spectra(formats_dir: Path) -> None:
+    with pytest.raises(AxisError, match=r"only calibrated spectra"):
+        sl.read(formats_dir / "sim_spec.spe", axis=sl.Axis.regular(0, 3000, 100))
+    wavelengths = sl.Axis.regular(200, 900, 100, quantity="wavelength", unit="nm")
+    with pytest.raises(AxisError, match=r"cannot be rebinned"):
+        sl.read(formats_dir / "falcon5000.spe", axis=wavelengths)
+
+
+def test_groups_of_one_file(formats_dir: Path) -> None:
+    groups = sl.read_groups(formats_dir / "ba133_source_640s.n42")
+    assert [len(group) for group in groups] == [1] * 8
+    assert [group.attrs["source"] for group in groups] == ["ba133_source_640s.n42"] * 8
+
+
+def test_records_are_grouped_in_file_order() -> None:
+    one, other = sl.Axis.from_polynomial((0, 3), 4), sl.Axis.from_polynomial((0, 3.1), 4)
+    near = sl.Axis.from_polynomial((0, 3 * (1 + 1e-9)), 4)
+    counts = [np.full(4, value) for value in range(5)]
+    records = [
+        Record(counts[0], one, 1.0, 2.0, {"title": "a"}),
+        Record(counts[1], other),
+        Record(counts[2], near, columns={"sample": 3}),
+        Record(counts[3], sl.Axis.uncalibrated(4)),
+        Record(counts[4], other, columns={"start_time": np.datetime64("2020-01-01", "us")}),
+    ]
+    first, second, third = group_records(records, {"format": "test"})
+    assert first.values[:, 0].tolist() == [0, 2]
+    assert second.values[:, 0].tolist() == [1, 4]
+    assert third.values[:, 0].tolist() == [3]
+    assert first.columns["title"].tolist() == ["a", ""]
+    assert np.array_equal(first.columns["sample"], [np.nan, 3], equal_nan=True)
+    assert np.isnat(second.columns["start_time"]).tolist() == [True, False]
+    assert first.live_time is not None
+    assert np.array_equal(first.live_time, [1.0, np.nan], equal_nan=True)
+    assert first.attrs["format"] == "test"
+
+
+def test_source_looks_before_it_reads(tmp_path: Path) -> None:
+    path = tmp_path / "big.bin"
+    path.write_bytes(b"x" * 100_000)
+    source = Source.from_path(path)
+    assert (source.size, len(source.head), source.file) == (100_000, 65536, "big.bin")
+    assert len(source.content()) == 100_000
+    assert Source.from_path(tmp_path).is_folder
+    with pytest.raises(FormatError, match=r"this is a folder"):
+        Source.from_path(tmp_path).content()
+
+
+def test_formats_lists_readers_and_writers() -> None:
+    known = {one.name: one for one in sl.io.formats()}
+    assert known["N42"].writes
+    assert known["IEC 61455"].reads
+    assert not known["IEC 61455"].writes
+    assert all(suffix.startswith(".") for one in known.values() for suffix in one.suffixes)
