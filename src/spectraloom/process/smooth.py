@@ -37,8 +37,8 @@ def inverse_anscombe(transformed: npt.ArrayLike) -> FloatArray:
     """Mean counts whose Anscombe transform has the given *mean*.
 
     Squaring back would be too low by about a quarter of a count, because the mean of a root is
-    not the root of the mean. This is the closed form of the exact unbiased inverse; values below
-    the transform of zero counts give zero.
+    not the root of the mean. This is the closed form that approximates the exact unbiased inverse
+    to 0.02 counts; values below the transform of zero counts give zero.
 
     Parameters
     ----------
