@@ -1,0 +1,23 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Sources = Annotated[list[Path], typer.Argument(help="Files, folders, zips or patterns.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Seed = Annotated[int, typer.Option(help="Seed of every draw.")]
+Window = Annotated[
+    tuple[float, float] | None, typer.Option(help="Part of the axis to use: low high.")
+]
+Detectors = Annotated[
+    str | None, typer.Option(help="Detectors to use, separated by commas; all otherwise.")
+]
+Labels = Annotated[
+    str | None, typer.Option(help="Labels to use, separated by commas; all otherwise.")
+]
+Limit = Annotated[int | None, typer.Option(help="Most spectra per label set.")]
+ReportFolder = Annotated[Path | None, typer.Option("--report", help="Folder for report.html.")]

@@ -1,0 +1,43 @@
+"""Workflows: chains run end to end, and their reports."""
+
+from __future__ import annotations
+
+from spectraloom.workflow.chain import Chain, Judged, judge, run_chain
+from spectraloom.workflow.demo import run_demo, simulated_sets
+from spectraloom.workflow.pages import (
+    chain_report,
+    evaluation_report,
+    explore_report,
+    model_report,
+)
+from spectraloom.workflow.prepare import onto_axis, prepare, read_prepared
+from spectraloom.workflow.report import Report
+from spectraloom.workflow.train import (
+    Training,
+    read_for,
+    study_for_model,
+    train,
+    write_result,
+)
+
+__all__ = [
+    "Chain",
+    "Judged",
+    "Report",
+    "Training",
+    "chain_report",
+    "evaluation_report",
+    "explore_report",
+    "judge",
+    "model_report",
+    "onto_axis",
+    "prepare",
+    "read_for",
+    "read_prepared",
+    "run_chain",
+    "run_demo",
+    "simulated_sets",
+    "study_for_model",
+    "train",
+    "write_result",
+]

@@ -1,0 +1,149 @@
+"""From files to one set of training or test spectra: select, rebin, remove copies, limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from spectraloom.data.axis import Axis
+from spectraloom.data.spectra import Spectra
+from spectraloom.errors import CalibrationError, DataError, LabelError
+from spectraloom.io import read_groups
+from spectraloom.process import drop_empty, limit_per_class, rebin, remove_duplicates
+
+Progress = Callable[[float, str], None]
+
+
+def part_of(progress: Progress | None, start: float, stop: float) -> Progress:
+    """Progress of a step that runs from `start` to `stop` of the whole."""
+
+    def report(fraction: float, text: str) -> None:
+        if progress is not None:
+            progress(start + (stop - start) * fraction, text)
+
+    return report
+
+
+def common_axis(groups: Sequence[Spectra]) -> Axis:
+    """Axis of the largest group."""
+    return max(groups, key=len).axis
+
+
+def onto_axis(groups: Sequence[Spectra], axis: Axis) -> Spectra:
+    """All spectra on one axis, rebinned without losing counts where theirs is another.
+
+    Parameters
+    ----------
+    groups : sequence of Spectra
+        As :func:`spectraloom.io.read_groups` gives them.
+    axis : Axis
+        The axis wanted.
+
+    Raises
+    ------
+    CalibrationError
+        If spectra on another axis are uncalibrated.
+    """
+    moved = []
+    for group in groups:
+        if not axis.isclose(group.axis) and not (axis.is_calibrated and group.axis.is_calibrated):
+            raise CalibrationError(
+                f"spectra with {group.axis.describe()} cannot be moved to {axis.describe()}: give "
+                "uncalibrated spectra an energy calibration first"
+            )
+        moved.append(rebin(group, axis))
+    # Variances from rebinning would mix with none; the counts themselves are kept for the fit.
+    return Spectra.concatenate(
+        [one.replace(variance=None) if one.kind == "counts" else one for one in moved]
+    )
+
+
+def prepare(
+    groups: Sequence[Spectra],
+    *,
+    axis: Axis | None = None,
+    detectors: Sequence[str] | None = None,
+    labels: Sequence[str] | None = None,
+    limit: int | None = None,
+    keep_duplicates: bool = False,
+    seed: int = 0,
+) -> Spectra:
+    """Select, remove copies, rebin to one axis, drop empty spectra, limit per class.
+
+    Parameters
+    ----------
+    groups : sequence of Spectra
+    axis : Axis, optional
+        By default that of the largest group.
+    detectors, labels : sequence of str, optional
+        Keep only spectra of these detectors, and those whose labels are all among these.
+    limit : int, optional
+        Most spectra per label set.
+    keep_duplicates : bool
+        Keep exact copies of the preceding spectrum of a file.
+    seed : int
+        Seed of the limit's draw.
+
+    Raises
+    ------
+    LabelError
+        If a detector or label does not occur.
+    DataError
+        If nothing is left.
+    """
+    chosen = [_select(group, detectors, labels) for group in groups]
+    _require_known("detector", detectors, [_texts(group, "detector") for group in groups])
+    _require_known("label", labels, [_label_names(group) for group in groups])
+    chosen = [group for group in chosen if len(group)]
+    if not chosen:
+        raise DataError("no spectrum is left after selecting detectors and labels")
+    if not keep_duplicates:
+        chosen = [remove_duplicates(group) for group in chosen]
+    spectra = drop_empty(onto_axis(chosen, axis or common_axis(chosen)))
+    if limit is not None:
+        spectra = limit_per_class(spectra, limit, seed=seed)
+    if not len(spectra):
+        raise DataError("all spectra are empty on the common axis")
+    return spectra
+
+
+def read_prepared(source: str | Path | Sequence[str | Path], **settings: object) -> Spectra:
+    """Read files of any format and :func:`prepare` them with the same settings."""
+    return prepare(read_groups(source), **settings)  # type: ignore[arg-type]
+
+
+def _select(
+    group: Spectra, detectors: Sequence[str] | None, labels: Sequence[str] | None
+) -> Spectra:
+    keep = np.ones(len(group), dtype=bool)
+    if detectors is not None:
+        keep &= np.isin(_texts(group, "detector"), list(detectors))
+    if labels is not None:
+        keep &= np.array([set(entry) <= set(labels) for entry in group.labels], dtype=bool)
+    return group if keep.all() else group[keep]
+
+
+def _texts(group: Spectra, column: str) -> list[str]:
+    if column not in group.columns:
+        return [""] * len(group)
+    return [str(text) for text in group.columns[column]]
+
+
+def _label_names(group: Spectra) -> list[str]:
+    if "labels" not in group.columns:
+        return []
+    return [label for entry in group.labels for label in entry]
+
+
+def _require_known(what: str, wanted: Sequence[str] | None, found: Sequence[list[str]]) -> None:
+    if wanted is None:
+        return
+    known = {text for part in found for text in part}
+    unknown = sorted(set(wanted) - known)
+    if unknown:
+        raise LabelError(
+            f"no spectrum has the {what} {', '.join(unknown)}; there are "
+            f"{', '.join(sorted(known - {''})) or 'none'}"
+        )
