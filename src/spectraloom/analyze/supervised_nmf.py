@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from spectraloom import __version__
 from spectraloom._typing import Array, BoolArray, FloatArray, IntArray
@@ -28,6 +28,7 @@ from spectraloom.analyze.share_rule import (
     source_shares,
     top_source,
 )
+from spectraloom.data.axis import Axis
 from spectraloom.data.columns import label_sets
 from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
@@ -39,6 +40,7 @@ _SPURIOUS = 0.005
 # Weights level off where the mean spectrum has less than this part of its maximum.
 _WEIGHT_FLOOR = 1e-3
 _CHUNK = 8192
+_NUMBER = (int, float, np.integer, np.floating)
 
 
 class SupervisedNMF(TransformerMixin, SpectralEstimator):  # type: ignore[misc]
@@ -60,7 +62,8 @@ class SupervisedNMF(TransformerMixin, SpectralEstimator):  # type: ignore[misc]
     background : str or None
         Label that is no source.
     window : (float, float) or None
-        Part of the axis to fit, in its unit; None fits everything.
+        Part of the axis to fit, in its unit: channels whose centres lie in it. A plain array has
+        the axis of uncalibrated channels. None fits everything.
     weighting : {"poisson", "none"}
         ``poisson`` weighs squared residuals by the inverse of the mean loading, an approximation
         of the Poisson likelihood that keeps one weight per channel; used for counts and rates.
@@ -77,6 +80,8 @@ class SupervisedNMF(TransformerMixin, SpectralEstimator):  # type: ignore[misc]
     ----------
     classes_ : ndarray of str, shape (n_classes,)
         Names, the background last.
+    label_dtype_ : numpy.dtype or None
+        Type of numeric labels, in which :meth:`predict` gives them back; None for texts.
     loadings_ : ndarray, shape (n_loadings, n_channels)
         Non-negative for counts; each has unit area inside the window.
     loading_classes_ : ndarray of int, shape (n_loadings,)
@@ -156,6 +161,7 @@ class SupervisedNMF(TransformerMixin, SpectralEstimator):  # type: ignore[misc]
         kind = X.kind if isinstance(X, Spectra) else "intensity"
         self._fitted = self._channels()
         labels = _labels_of(X, y, len(values))
+        self.label_dtype_ = _numeric_type(y)
         loadings = self._make_loadings(X, values, labels)
         areas = np.abs(loadings[:, self._fitted]).sum(axis=1)
         if not areas.all():
@@ -170,7 +176,7 @@ class SupervisedNMF(TransformerMixin, SpectralEstimator):  # type: ignore[misc]
         self.provenance_ = {
             "spectraloom": __version__,
             "model": type(self).__name__,
-            "settings": _plain_settings(self.get_params()),
+            "settings": plain_settings(self.get_params()),
             "n_spectra": len(values),
             "kind": kind,
             "data_sha256": X.fingerprint() if isinstance(X, Spectra) else None,
@@ -178,25 +184,34 @@ class SupervisedNMF(TransformerMixin, SpectralEstimator):  # type: ignore[misc]
         return self
 
     def _check_settings(self) -> None:
-        if not 0 <= self.min_share < 1:
+        if not _is_share(self.min_share):
             raise FitError(f"min_share is a number from 0 to below 1, got {self.min_share!r}")
-        if self.min_source_share != "auto" and not 0 <= self.min_source_share < 1:
+        if self.min_source_share != "auto" and not _is_share(self.min_source_share):
             raise FitError(
                 f"min_source_share is 'auto' or a number from 0 to below 1, got "
                 f"{self.min_source_share!r}"
             )
+        if self.background is not None and not isinstance(self.background, str):
+            raise FitError(f"background is a label (a text) or None, got {self.background!r}")
         if self.weighting not in ("poisson", "none"):
             raise FitError(f"weighting is 'poisson' or 'none', got {self.weighting!r}")
-        if not isinstance(self.variants, str) and self.variants < 1:
+        if not isinstance(self.variants, str) and not _is_count(self.variants):
             raise FitError(f"variants is a positive number or a column, got {self.variants!r}")
+        if self.n_components is not None and not _is_count(self.n_components):
+            raise FitError(f"n_components is a positive number, got {self.n_components!r}")
+        if self.window is not None and np.shape(self.window) != (2,):
+            raise FitError(f"window is None or (low, high), got {self.window!r}")
 
     def _channels(self) -> slice:
         if self.window is None:
             return slice(0, self.n_features_in_)
-        if self.axis_ is None:
-            low, high = self.window
-            return slice(max(int(low), 0), min(int(high) + 1, self.n_features_in_))
-        return self.axis_.window(*self.window)
+        axis = Axis.uncalibrated(self.n_features_in_) if self.axis_ is None else self.axis_
+        return axis.window(*self.window)
+
+    def _weighted_channels(self) -> slice:
+        """Channels fitted, from the weights: those of a fitted model, whatever was set later."""
+        used = np.flatnonzero(self.weights_)
+        return slice(int(used[0]), int(used[-1]) + 1)
 
     def _make_loadings(self, X: Any, values: Array, labels: Array | None) -> FloatArray:
         if labels is None:
@@ -321,8 +336,12 @@ class SupervisedNMF(TransformerMixin, SpectralEstimator):  # type: ignore[misc]
         return shares_of(self._class_scores(self._checked(X)))
 
     def predict(self, X: Any) -> Array:
-        """Name of the largest source, or the background, per spectrum."""
-        return self._top(self.shares(X))
+        """Name of the largest source, or the background, per spectrum.
+
+        Numbers where the labels of the training were numbers.
+        """
+        top = self._top(self.shares(X))
+        return top if self.label_dtype_ is None else top.astype(self.label_dtype_)
 
     def predict_sets(self, X: Any) -> Array:
         """Set of the sources present per spectrum, largest first, as tuples of names."""
@@ -401,9 +420,8 @@ class SupervisedNMF(TransformerMixin, SpectralEstimator):  # type: ignore[misc]
     def features(self, X: Spectra, scores: FloatArray | None = None) -> dict[str, FloatArray]:
         """What the outlier analysis looks at, one value per spectrum and feature.
 
-        The shares sorted from the largest down (``share_1`` ...), their mean and median over the
-        present ones are in the reference as well; to them come the norm of the scores and every
-        measure of the goodness of fit inside the window.
+        The shares sorted from the largest down (``share_1`` ...), the norm of the scores, and
+        every measure of the goodness of fit inside the window.
 
         Parameters
         ----------
@@ -452,7 +470,9 @@ class SupervisedNMF(TransformerMixin, SpectralEstimator):  # type: ignore[misc]
         values = np.empty(X.shape, dtype=dtype)
         for start in range(0, len(X), _CHUNK):
             values[start : start + _CHUNK] = scores[start : start + _CHUNK] @ self.loadings_
-        return X.replace(values=values, variance=None)
+        # Loadings of difference spectra may be negative, which counts cannot.
+        signed = X.kind == "counts" and bool((self.loadings_ < 0).any())
+        return X.replace(values=values, variance=None, kind="intensity" if signed else X.kind)
 
     def _quality(self, X: Spectra, values: Array, scores: FloatArray) -> dict[str, FloatArray]:
         loadings = self.loadings_[:, self._fitted]
@@ -470,12 +490,13 @@ class SupervisedNMF(TransformerMixin, SpectralEstimator):  # type: ignore[misc]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _uncertainties(self, X: Spectra) -> FloatArray | None:
-        variances: Array
-        if X.variance is not None:
-            variances = X.variance
-        elif X.kind == "counts":
-            variances = X.values
-        else:
+        variances = X.variance
+        if X.kind == "counts":
+            # A stored variance per channel leaves out that rebinned or smoothed neighbours vary
+            # together. Taking the counts instead is an upper bound (Jensen's inequality), and
+            # close wherever the templates change little from channel to channel.
+            variances = X.values if variances is None else np.maximum(variances, X.values)
+        if variances is None:
             return None
         return standard_errors(
             variances, self.loadings_, self.loading_classes_, weights=self.weights_
@@ -491,11 +512,13 @@ def _labels_of(X: Any, y: Any, n: int) -> Array | None:
     if y is None:
         if not isinstance(X, Spectra) or "labels" not in X.columns:
             return None
-        labels = X.labels
-    else:
-        labels = label_sets(
-            entry if isinstance(entry, (tuple, list, set, frozenset)) else str(entry) for entry in y
-        )
+        y = X.labels
+    elif not isinstance(y, (list, tuple)):
+        try:
+            y = column_or_1d(y, warn=True)
+        except (TypeError, ValueError) as error:
+            raise FitError(f"y holds one label or label set per spectrum: {error}") from error
+    labels = label_sets(_label_set(entry) for entry in y)
     if len(labels) != n:
         raise FitError(f"there are {n} spectra, but {len(labels)} labels")
     empty = sum(not entry for entry in labels)
@@ -507,7 +530,38 @@ def _labels_of(X: Any, y: Any, n: int) -> Array | None:
     return labels
 
 
-def _plain_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()
-    }
+def _label_set(entry: Any) -> tuple[str, ...]:
+    """Labels of one spectrum, each once; none for what stands for a missing value."""
+    if isinstance(entry, (set, frozenset)):
+        entry = sorted(entry)
+    if not isinstance(entry, (tuple, list, np.ndarray)):
+        entry = () if entry is None or entry != entry else (entry,)
+    return tuple(dict.fromkeys(str(label) for label in entry if str(label)))
+
+
+def _numeric_type(y: Any) -> np.dtype[Any] | None:
+    """Type of labels that are numbers, else None."""
+    entries = [] if y is None else list(np.asarray(y, dtype=object).ravel())
+    if not entries or not all(
+        isinstance(entry, _NUMBER) and not isinstance(entry, bool) for entry in entries
+    ):
+        return None
+    return np.asarray(entries).dtype
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, _NUMBER) and bool(0 <= value < 1)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and bool(value >= 1)
+
+
+def plain_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Parameters of a model as JSON types."""
+    plain: dict[str, Any] = {}
+    for name, value in settings.items():
+        plain[name] = value.item() if isinstance(value, np.generic) else value
+        if name == "window" and value is not None:
+            plain[name] = [float(edge) for edge in value]
+    return plain
