@@ -19,6 +19,7 @@ import numpy as np
 
 from spectraloom._typing import Array
 from spectraloom.errors import FormatError
+from spectraloom.io.numpy_array import require_unicode
 
 MAX_STEPS = 5_000_000
 _NUMBERS = frozenset(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)) | {
@@ -98,18 +99,11 @@ class PickledArray:
         if not isinstance(data, bytes) or len(data) != math.prod(shape) * kind.dtype.itemsize:
             raise FormatError("an array in it declares another size than it has")
         flat = np.frombuffer(data, kind.dtype) if data else np.zeros(0, kind.dtype)
-        _check_texts(flat)
+        require_unicode(flat, "a pickled array")
         try:
             self.content = flat.reshape(shape, order="F" if fortran else "C")
         except (ValueError, OverflowError) as error:
             raise FormatError("an array in it is damaged") from error
-
-
-def _check_texts(flat: Array) -> None:
-    if flat.dtype.kind == "U" and flat.size and flat.itemsize:
-        codes = flat.view(np.dtype(np.uint32).newbyteorder(flat.dtype.byteorder))
-        if int(codes.max()) > 0x10FFFF:
-            raise FormatError("it holds texts that are not Unicode")
 
 
 def _scalar(kind: Any, data: Any) -> Any:
@@ -118,7 +112,7 @@ def _scalar(kind: Any, data: Any) -> Any:
     if len(data) != kind.dtype.itemsize or not data:
         raise FormatError("a numpy number in it is damaged")
     flat = np.frombuffer(data, kind.dtype)
-    _check_texts(flat)
+    require_unicode(flat, "a pickled array")
     return flat[0].item()
 
 

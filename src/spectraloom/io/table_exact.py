@@ -221,10 +221,7 @@ def _column_type(name: str, column: Array) -> str:
 
 def _column_cells(column: Array) -> list[str]:
     if is_label_sets(column) or column.dtype.kind == "U":
-        cells: list[str] = encode_column(column).tolist()
-        if any("\0" in cell for cell in cells):
-            raise FormatError("a CSV table cannot hold texts with the character NUL")
-        return cells
+        return encode_column(column).tolist()
     if column.dtype.kind == "M":
         return np.datetime_as_string(column).tolist()
     return list(map(repr, column.tolist()))
