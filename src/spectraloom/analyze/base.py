@@ -67,6 +67,7 @@ class SpectralEstimator(BaseEstimator):  # type: ignore[misc]
         if reset:
             if len(X) == 0:
                 raise DataError(f"{type(self).__name__} cannot be fitted: there are no spectra")
+            self.__dict__.pop("feature_names_in_", None)  # of an earlier fit on a table
             self.axis_ = X.axis
             self.n_features_in_ = X.n_channels
         elif self.axis_ is not None:

@@ -46,7 +46,12 @@ def nnls(
     Raises
     ------
     DataError
-        If the channels differ or a template is empty.
+        If the channels differ, a template is empty, or a number is complex or not finite.
+
+    Notes
+    -----
+    The normal equations square the condition number of the templates: amounts of templates that
+    differ by a relative 1e-4 are good to about 1e-8, the fit itself to rounding.
 
     References
     ----------
@@ -71,6 +76,9 @@ def nnls(
     def solve(start: int) -> int:
         stop = min(start + CHUNK, n)
         chunk = np.ascontiguousarray(values[start:stop], dtype=precision)
+        if not np.isfinite(chunk).all():
+            row = start + int(np.argmin(np.isfinite(chunk).all(axis=1)))
+            raise DataError(f"spectrum {row} holds values that are not finite: leave it out")
         chunk = chunk.view()
         chunk.flags.writeable = False  # one compiled kernel for read-only and other arrays
         solve_rows(chunk, unit, gram, guess, amounts[start:stop])
@@ -130,18 +138,22 @@ def standard_errors(
 def _checked(
     values: Array, templates: FloatArray, weights: FloatArray | None
 ) -> tuple[Array, FloatArray, FloatArray]:
-    values = np.asarray(values)
+    values, templates = np.asarray(values), np.asarray(templates)
+    if "c" in (values.dtype.kind, templates.dtype.kind):
+        raise DataError("complex numbers cannot be unmixed: take the real part or the magnitude")
     templates = np.asarray(templates, dtype=np.float64)
     if values.ndim != 2 or templates.ndim != 2 or values.shape[1] != templates.shape[1]:
         raise DataError(
             f"spectra of shape {values.shape} do not fit templates of shape {templates.shape}: "
             "both need the same channels"
         )
+    if not np.isfinite(templates).all():
+        raise DataError("templates hold finite numbers only")
     if weights is None:
         return values, templates, np.ones(templates.shape[1])
-    root = np.sqrt(np.asarray(weights, dtype=np.float64))
-    if root.shape != templates.shape[1:] or not np.isfinite(root).all():
+    weights = np.asarray(weights, dtype=np.float64)
+    if weights.shape != templates.shape[1:] or not (np.isfinite(weights) & (weights >= 0)).all():
         raise DataError(
-            f"weights have shape {root.shape}; one finite number >= 0 per channel is expected"
+            f"weights have shape {weights.shape}; one finite number >= 0 per channel is expected"
         )
-    return values, templates, root
+    return values, templates, np.sqrt(weights)

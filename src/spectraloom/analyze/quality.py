@@ -21,7 +21,10 @@ def explained_variance(observed: Array, fitted: Array) -> FloatArray:
     -------
     ndarray, shape (n_spectra,)
     """
-    return _ratio_from_one(np.var(observed - fitted, axis=1), np.var(observed, axis=1))
+    # The variance of equal numbers may differ from zero by rounding, so look at the numbers.
+    flat = observed.max(axis=1) == observed.min(axis=1)
+    whole = np.where(flat, 0.0, np.var(observed, axis=1))
+    return _ratio_from_one(np.var(observed - fitted, axis=1), whole)
 
 
 def cosine(observed: Array, fitted: Array) -> FloatArray:
@@ -34,10 +37,8 @@ def cosine(observed: Array, fitted: Array) -> FloatArray:
 
 
 def correlation(observed: Array, fitted: Array) -> FloatArray:
-    """Cosine of the mean-centred spectra, i.e. Pearson's correlation over channels."""
-    return cosine(
-        observed - observed.mean(axis=1, keepdims=True), fitted - fitted.mean(axis=1, keepdims=True)
-    )
+    """Cosine of the mean-centred spectra (Pearson's correlation over channels); zero if flat."""
+    return cosine(_centred(observed), _centred(fitted))
 
 
 def root_cosine(observed: Array, fitted: Array) -> FloatArray:
@@ -115,6 +116,11 @@ def _chunk_quality(
             excess, np.sqrt(totals), out=np.zeros_like(excess), where=totals > 0
         )
     return measures
+
+
+def _centred(spectra: Array) -> FloatArray:
+    flat = spectra.max(axis=1, keepdims=True) == spectra.min(axis=1, keepdims=True)
+    return np.where(flat, 0.0, spectra - spectra.mean(axis=1, keepdims=True))
 
 
 def _ratio_from_one(part: FloatArray, whole: FloatArray) -> FloatArray:
