@@ -38,8 +38,8 @@ def decide_by_share(
     A spectrum holds a source if any source has more than `min_share` of everything: this is the
     rule of GAMMA_FLOW. With ``min_source_share=0`` the present names are those above `min_share`,
     exactly as there. Otherwise the background, however strong, no longer hides a second source:
-    where one source was found, each that has more than `min_source_share` *of the sources*
-    counts as present.
+    where one source was found, the largest counts as present, and each further one that has more
+    than `min_source_share` *of the sources*.
 
     Parameters
     ----------
@@ -64,7 +64,8 @@ def decide_by_share(
         return above
     found = (above & source).any(axis=1, keepdims=True)
     relative = source_shares(shares, source)
-    return np.where(source, found & (relative > min_source_share), above)
+    largest = relative >= relative.max(axis=1, keepdims=True, initial=0.0)
+    return np.where(source, found & (largest | (relative > min_source_share)), above)
 
 
 def top_source(
@@ -72,7 +73,7 @@ def top_source(
 ) -> Array:
     """Name of the largest source above `min_share`, else the background.
 
-    Without a background name, or where nothing at all was found, the largest share decides.
+    Where no name is the background, the largest share decides; the first name if all are zero.
 
     Returns
     -------
