@@ -69,8 +69,13 @@ def loadings_from_mixtures(values: Array, present: BoolArray, seed: int | None) 
     Returns
     -------
     ndarray, shape (k, n_channels)
+
+    Raises
+    ------
+    FitError
+        If a value is negative, or a component would be empty.
     """
-    spectra = np.maximum(np.asarray(values, dtype=np.float64), 0.0)
+    spectra = _non_negative(values)
     totals = spectra.sum(axis=1, keepdims=True)
     scores = np.where(present, totals / np.maximum(present.sum(axis=1, keepdims=True), 1), 0.0)
     rng = np.random.default_rng(seed)
@@ -94,8 +99,18 @@ def loadings_without_labels(values: Array, n_components: int, seed: int | None) 
     Returns
     -------
     ndarray, shape (n_components, n_channels)
+
+    Raises
+    ------
+    FitError
+        If a value is negative, there are too few spectra, or a component would be empty.
     """
-    spectra = np.maximum(np.asarray(values, dtype=np.float64), 0.0)
+    spectra = _non_negative(values)
+    if n_components > min(spectra.shape):
+        raise FitError(
+            f"{n_components} components cannot be told apart in {spectra.shape[0]} spectra of "
+            f"{spectra.shape[1]} channels: ask for {min(spectra.shape)} at most"
+        )
     model = NMF(
         n_components,
         init="nndsvda",
@@ -105,6 +120,18 @@ def loadings_without_labels(values: Array, n_components: int, seed: int | None) 
         random_state=seed,
     )
     return _fit_nmf(model, spectra)
+
+
+def _non_negative(values: Array) -> FloatArray:
+    spectra = np.asarray(values, dtype=np.float64)
+    below = int((spectra < 0).any(axis=1).sum())
+    if below:
+        raise FitError(
+            f"{below} of {len(spectra)} spectra hold negative values, which a non-negative "
+            "factorisation cannot explain: give spectra of single classes, whose means may be "
+            "negative, or spectra without the subtraction"
+        )
+    return spectra
 
 
 def _fit_nmf(model: NMF, spectra: FloatArray, **start: FloatArray) -> FloatArray:
