@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
+from spectraloom import __version__
 from spectraloom._typing import Array
 from spectraloom.analyze.boundary import OutlierBoundary
-from spectraloom.analyze.supervised_nmf import SupervisedNMF
+from spectraloom.analyze.supervised_nmf import SupervisedNMF, plain_settings
 from spectraloom.data.axis import Axis
 from spectraloom.errors import FormatError, SpectraloomError
 
 FORMAT = 1
 CARD, ARRAYS = "card.json", "arrays.safetensors"
 _MAX_CARD = 8 * 2**20
-_MAX_ARRAYS = 2 * 2**30
+_MAX_ARRAYS = 64 * 2**20  # unless the file itself is larger: arrays are stored as they are
 _TEXT_ARRAYS = ("classes_", "loading_names_")
 _NUMBER_ARRAYS = ("loadings_", "loading_classes_", "weights_")
 _MODELS = {"SupervisedNMF": SupervisedNMF}
@@ -43,18 +45,21 @@ def save(model: SupervisedNMF, path: str | Path) -> Path:
     ------
     SpectraloomError
         If the model is of a kind that cannot be saved.
+    sklearn.exceptions.NotFittedError
+        If the model is not fitted.
     """
     safetensors = importlib.import_module("safetensors.numpy")
     if type(model).__name__ not in _MODELS:
         raise SpectraloomError(
             f"{type(model).__name__} cannot be saved; known: {', '.join(_MODELS)}"
         )
+    check_is_fitted(model)
     card, arrays = _pack(model)
     path = Path(path)
     draft = path.with_name(path.name + ".part")
     with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(CARD, json.dumps(card, indent=1))
-        archive.writestr(ARRAYS, safetensors.save(arrays))
+        archive.writestr(ARRAYS, safetensors.save(arrays), zipfile.ZIP_STORED)
     draft.replace(path)
     return path
 
@@ -70,11 +75,12 @@ def load(path: str | Path) -> SupervisedNMF:
     card = load_card(path)
     safetensors = importlib.import_module("safetensors.numpy")
     try:
-        arrays = safetensors.load(_member(path, ARRAYS, _MAX_ARRAYS))
+        limit = max(_MAX_ARRAYS, Path(path).stat().st_size)
+        arrays = safetensors.load(_member(path, ARRAYS, limit))
         return _unpack(card, arrays)
     except FormatError:
         raise
-    except Exception as error:
+    except Exception as error:  # whatever a hostile card or array set off
         raise FormatError(f"{path}: the model file is damaged ({error})") from error
 
 
@@ -95,7 +101,7 @@ def load_card(path: str | Path) -> dict[str, Any]:
                 f"{path}: the model was saved by Spectraloom {card.get('spectraloom')}, in format "
                 f"{card['format']}; this version reads up to {FORMAT}: upgrade Spectraloom"
             )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         if isinstance(error, FormatError):
             raise
         raise FormatError(f"{path}: not a Spectraloom model (its card is malformed)") from error
@@ -130,11 +136,12 @@ def _pack(model: SupervisedNMF) -> tuple[dict[str, Any], dict[str, Array]]:
     card = {
         "format": FORMAT,
         "class": type(model).__name__,
-        "spectraloom": model.provenance_["spectraloom"],
-        "parameters": model.provenance_["settings"],
+        "spectraloom": __version__,
+        "parameters": plain_settings(model.get_params()),
         "axis": None if model.axis_ is None else model.axis_.to_dict(),
         "n_channels": model.n_features_in_,
         "start": model.start_,
+        "label_dtype": None if model.label_dtype_ is None else model.label_dtype_.str,
         "min_source_share": model.min_source_share_,
         "outlier_boundary": None if boundary is None else boundary.to_dict(),
         "provenance": model.provenance_,
@@ -148,20 +155,51 @@ def _unpack(card: dict[str, Any], arrays: dict[str, Array]) -> SupervisedNMF:
     if settings.get("window") is not None:
         settings["window"] = tuple(settings["window"])
     model = _MODELS[card["class"]](**settings)
+    model._check_settings()
     model.axis_ = None if card["axis"] is None else Axis.from_dict(arrays["axis"], card["axis"])
     model.n_features_in_ = int(card["n_channels"])
     for name in _NUMBER_ARRAYS:
         setattr(model, name, arrays[name])
     for name in _TEXT_ARRAYS:
         setattr(model, name, np.asarray(card[name.rstrip("_")], dtype=np.str_))
-    if model.loadings_.shape != (len(model.loading_names_), model.n_features_in_):
-        raise FormatError(f"loadings of shape {model.loadings_.shape} do not fit the card")
-    if not np.isfinite(model.loadings_).all() or not np.isfinite(model.weights_).all():
-        raise FormatError("loadings or weights are not finite")
-    model._fitted = model._channels()
+    _check_arrays(model)
+    model._fitted = model._weighted_channels()
     model.start_ = str(card["start"])
     model.min_source_share_ = float(card["min_source_share"])
+    if not 0 <= model.min_source_share_ < 1:
+        raise FormatError(f"min_source_share is {model.min_source_share_}")
+    kind = card["label_dtype"]
+    model.label_dtype_ = None if kind is None else np.dtype(str(kind))
+    if model.label_dtype_ is not None and model.label_dtype_.kind not in "iuf":
+        raise FormatError(f"labels are texts or numbers, not {kind}")
     boundary = card["outlier_boundary"]
     model.outlier_boundary_ = None if boundary is None else OutlierBoundary.from_dict(boundary)
     model.provenance_ = dict(card["provenance"])
     return model
+
+
+def _check_arrays(model: SupervisedNMF) -> None:
+    """Refuse arrays that do not fit together; a model made of them would give wrong answers."""
+    k, channels, classes = len(model.loading_names_), model.n_features_in_, len(model.classes_)
+    expected = {
+        "loadings_": ((k, channels), "f"),
+        "weights_": ((channels,), "f"),
+        "loading_classes_": ((k,), "i"),
+        "loading_names_": ((k,), "U"),
+        "classes_": ((classes,), "U"),
+    }
+    for name, (shape, kind) in expected.items():
+        array = getattr(model, name)
+        if array.shape != shape or array.dtype.kind != kind:
+            raise FormatError(
+                f"{name.rstrip('_')} are {array.dtype} of shape {array.shape}, which does not fit "
+                f"{k} loadings of {classes} classes in {channels} channels"
+            )
+    if model.axis_ is not None and model.axis_.n_channels != channels:
+        raise FormatError(f"the axis has {model.axis_.describe()}, the card {channels} channels")
+    if not np.isfinite(model.loadings_).all() or not np.isfinite(model.weights_).all():
+        raise FormatError("loadings or weights are not finite")
+    if sorted(set(model.loading_classes_.tolist())) != list(range(classes)) or not classes:
+        raise FormatError("the loadings do not belong to the classes of the card")
+    if (model.weights_ < 0).any() or not (model.loadings_ * model.weights_).any(axis=1).all():
+        raise FormatError("a weight is negative, or a loading is empty where the model fits")
