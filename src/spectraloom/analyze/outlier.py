@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from sklearn.base import clone
@@ -18,15 +18,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.tree import DecisionTreeClassifier
 
-from spectraloom._typing import Array, BoolArray, FloatArray
+from spectraloom._typing import Array, BoolArray, FloatArray, IntArray
 from spectraloom.analyze.boundary import OutlierBoundary
+from spectraloom.analyze.grouping import independent_groups
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.library import single_labels
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import FitError, LabelError
-from spectraloom.process.identical import identical_groups
 
 Method = Literal["tree", "logistic", "curves"]
+_METHODS = get_args(Method)
 _PARTS = (0.5, 0.3, 0.2)  # for the loadings, for the boundary, for judging it
 _N_THRESHOLDS = 400
 # These grow with the number of counts: a boundary on them would flag strong spectra as such.
@@ -118,7 +119,7 @@ def study_outliers(
     spectra : Spectra
         Training spectra, each with one label; at least two sources.
     groups : array_like, shape (n_spectra,), optional
-        Spectra of one group stay on one side of every split; by default exact copies.
+        Spectra of one group stay on one side of every split, and so do exact copies.
     method : {"curves", "tree", "logistic"}
         Which boundary to use: the threshold of the best balanced accuracy, the first split of
         the decision tree, or where a logistic fit crosses one half.
@@ -136,8 +137,13 @@ def study_outliers(
     Raises
     ------
     FitError
-        If there are fewer than two sources or too few spectra to split.
+        If there are fewer than two sources, too few spectra to split, no such method, or a
+        `feature` that is the same everywhere.
+    LabelError
+        If there is no such `feature`.
     """
+    if method not in _METHODS:
+        raise FitError(f"there is no method {method!r}: choose {', '.join(_METHODS)}")
     labels = single_labels(spectra)
     sources = [name for name in np.unique(labels).tolist() if name != model.background]
     if len(sources) < 2:
@@ -145,7 +151,7 @@ def study_outliers(
             f"leaving one label out needs at least two sources, got {sources}: add labelled spectra"
         )
     rng = np.random.default_rng(seed)
-    part = _split(spectra, labels, groups, rng)
+    part = _split(labels, independent_groups(spectra, groups), rng)
     judged = spectra
     if add_background and model.background in labels:
         judged = _with_background(spectra, labels == model.background, part, rng)
@@ -177,25 +183,26 @@ def study_outliers(
     return replace(study, chosen=method)
 
 
-def _split(
-    spectra: Spectra, labels: Array, groups: Array | None, rng: np.random.Generator
-) -> Array:
+def _split(labels: Array, keys: IntArray, rng: np.random.Generator) -> Array:
     """Part 0, 1 or 2 of each spectrum; whole groups go to one part, label by label."""
-    keys = (
-        identical_groups(spectra) if groups is None else np.unique(groups, return_inverse=True)[1]
-    )
-    part = np.full(len(spectra), -1)
+    part = np.full(len(labels), -1)
     for name in np.unique(labels):
         members = np.unique(keys[(labels == name) & (part < 0)])
         rng.shuffle(members)
-        cuts = np.round(np.cumsum(_PARTS[:2]) * len(members)).astype(int)
-        for number, chunk in enumerate(np.split(members, cuts)):
-            if len(chunk) == 0:
-                raise FitError(
-                    f"label {name!r} has {len(members)} independent spectra or groups: too few to "
-                    "train, find a boundary and judge it on different ones"
-                )
+        n = len(members)
+        first, second = np.round(np.cumsum(_PARTS[:2]) * n).astype(int)
+        if n >= len(_PARTS):  # none of the parts stays empty
+            first = min(max(first, 1), n - 2)
+            second = min(max(second, first + 1), n - 1)
+        for number, chunk in enumerate(np.split(members, [first, second])):
             part[np.isin(keys, chunk)] = number
+    for name in np.unique(labels):
+        # A group may hold several labels, so look once all are dealt out.
+        if len(np.unique(part[labels == name])) < len(_PARTS):
+            raise FitError(
+                f"label {name!r} has {len(np.unique(keys[labels == name]))} independent spectra or "
+                "groups: too few to train, find a boundary and judge it on different ones"
+            )
     return part
 
 
@@ -235,6 +242,8 @@ def _find_boundaries(
 ) -> OutlierStudy:
     if feature is not None and feature not in features:
         raise LabelError(f"there is no feature {feature!r}; there are {', '.join(features)}")
+    if feature is not None and np.ptp(features[feature][~held_out]) == 0:
+        raise FitError(f"feature {feature!r} is the same for all spectra: choose another one")
     names = [name for name in features if name not in _GROW_WITH_COUNTS]
     table = np.column_stack([features[name] for name in names])
     teach, judge = ~held_out, held_out
@@ -301,8 +310,10 @@ def _curves(values: FloatArray, is_outlier: BoolArray, above: bool) -> dict[str,
     # Between two quantiles lies a fairer threshold than on one of them.
     thresholds = 0.5 * (thresholds[1:] + thresholds[:-1]) if len(thresholds) > 1 else thresholds
     sorted_outliers, sorted_known = np.sort(outlier_values), np.sort(known_values)
-    hits = np.searchsorted(sorted_outliers, thresholds, side="left")
-    alarms = np.searchsorted(sorted_known, thresholds, side="left")
+    # What equals a threshold is no outlier, as in OutlierBoundary.flags.
+    side: Literal["left", "right"] = "right" if above else "left"
+    hits = np.searchsorted(sorted_outliers, thresholds, side=side)
+    alarms = np.searchsorted(sorted_known, thresholds, side=side)
     if above:
         hits, alarms = len(sorted_outliers) - hits, len(sorted_known) - alarms
     recall = hits / len(sorted_outliers)

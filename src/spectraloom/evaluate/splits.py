@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.model_selection import GroupShuffleSplit
 
 from spectraloom._typing import Array, IntArray
+from spectraloom.analyze.grouping import independent_groups
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError
-from spectraloom.process.identical import identical_groups
 
 
 def split_by_group(
@@ -22,7 +22,7 @@ def split_by_group(
     test_size : float
         Share of the groups that tests.
     groups : array_like, shape (n_spectra,), optional
-        E.g. file or material of each spectrum; by default exact copies form a group.
+        E.g. file or material of each spectrum. Exact copies are always on one side.
     seed : int
         Seed of the draw.
 
@@ -33,11 +33,16 @@ def split_by_group(
     Raises
     ------
     DataError
-        If there are fewer than two groups.
+        If there are fewer than two groups, or `test_size` leaves one side empty.
     """
-    keys = identical_groups(spectra) if groups is None else np.asarray(groups)
+    if not 0 < test_size < 1:
+        raise DataError(f"test_size is a share between 0 and 1, got {test_size!r}")
+    keys = independent_groups(spectra, groups)
     if len(np.unique(keys)) < 2:
         raise DataError("a split needs at least two groups of spectra")
     splitter = GroupShuffleSplit(n_splits=1, test_size=test_size, random_state=seed)
-    train, test = next(splitter.split(np.empty(len(spectra)), groups=keys))
+    try:
+        train, test = next(splitter.split(np.empty(len(spectra)), groups=keys))
+    except ValueError as error:
+        raise DataError(f"the groups cannot be split: {error}") from error
     return train.astype(np.int64), test.astype(np.int64)

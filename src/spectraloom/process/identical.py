@@ -24,7 +24,8 @@ def identical_groups(spectra: Spectra) -> IntArray:
     ndarray of int, shape (n_spectra,)
         Numbers from 0, in no particular order.
     """
-    values = np.ascontiguousarray(spectra.values)
+    # Adding zero turns -0.0 into 0.0, so that equal values have equal bytes.
+    values = np.ascontiguousarray(spectra.values + spectra.dtype.type(0))
     digests = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in values]
     _, groups = np.unique(np.array(digests, dtype="V16"), return_inverse=True)
     return groups.astype(np.int64).reshape(len(spectra))
