@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from spectraloom.analyze.quality import cosine
 from spectraloom.data.axis import Axis
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError
+from spectraloom.process.aggregate import aggregate, group_rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,10 +22,11 @@ class MeanSpectra:
     Parameters
     ----------
     labels, detectors : tuple of str, length k
-        The combination; several labels are joined by " + ".
+        The combination; several labels are sorted and joined by " + ".
     means : ndarray, shape (k, n_channels)
     spreads : ndarray, shape (k, n_channels)
-        Standard deviation over the spectra of the combination.
+        Standard deviation between the spectra of the combination (n - 1 in the denominator), zero
+        for a single one.
     n_spectra : ndarray of int, shape (k,)
     axis : Axis
     """
@@ -70,8 +73,8 @@ class Similarity:
 
 
 def label_text(entry: tuple[str, ...]) -> str:
-    """Text of a label set."""
-    return " + ".join(entry) or "no label"
+    """Text of a label set; the order of the labels means nothing."""
+    return " + ".join(sorted(set(entry))) or "no label"
 
 
 def mean_spectra(spectra: Spectra, *, subtract: str | None = None) -> MeanSpectra:
@@ -83,33 +86,32 @@ def mean_spectra(spectra: Spectra, *, subtract: str | None = None) -> MeanSpectr
         With a column ``labels``; a column ``detector`` is used if there is one.
     subtract : str, optional
         Label (e.g. ``"background"``) whose mean, of the same detector where there is one, is
-        subtracted from every mean, scaled by live time where known and by one otherwise.
+        subtracted from every other mean, scaled by live time where known and by one otherwise.
 
     Raises
     ------
     LabelError
         If there are no labels.
     DataError
-        If `subtract` never occurs alone.
+        If there are no spectra, they are complex, or `subtract` never occurs alone.
     """
-    labels = np.array([label_text(entry) for entry in spectra.labels], dtype=np.str_)
+    by = ("labels", "detector") if "detector" in spectra.columns else ("labels",)
+    mean, spread = aggregate(spectra, by, "mean"), aggregate(spectra, by, "std")
+    labels = tuple(label_text(entry) for entry in mean.labels)
     detectors = (
-        spectra.columns["detector"].astype(np.str_)
+        tuple(mean.column("detector").astype(np.str_).tolist())
         if "detector" in spectra.columns
-        else np.full(len(spectra), "", dtype=np.str_)
+        else ("",) * len(mean)
     )
-    keys = sorted(set(zip(labels.tolist(), detectors.tolist(), strict=True)))
-    members = [(labels == label) & (detectors == detector) for label, detector in keys]
-    means = np.stack([spectra.values[rows].mean(axis=0, dtype=np.float64) for rows in members])
-    spreads = np.stack([spectra.values[rows].std(axis=0, dtype=np.float64) for rows in members])
+    means = np.array(mean.values, dtype=np.float64)
     if subtract is not None:
-        means = means - _background_of(spectra, keys, members, means, subtract)
+        means -= _background_under(mean, labels, detectors, subtract)
     return MeanSpectra(
-        tuple(label for label, _ in keys),
-        tuple(detector for _, detector in keys),
+        labels,
+        detectors,
         means,
-        spreads,
-        np.array([rows.sum() for rows in members]),
+        np.asarray(spread.values, dtype=np.float64),
+        mean.column("n_spectra"),
         spectra.axis,
     )
 
@@ -156,35 +158,30 @@ def random_examples(spectra: Spectra, n_per_label: int, *, seed: int = 0) -> Spe
     if n_per_label < 1:
         raise DataError(f"n_per_label is at least 1, got {n_per_label}")
     rng = np.random.default_rng(seed)
-    labels = np.array([label_text(entry) for entry in spectra.labels], dtype=np.str_)
-    rows: list[int] = []
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        rows.extend(np.sort(rng.permutation(members)[:n_per_label]))
-    return spectra[np.array(rows, dtype=np.intp)]
+    drawn = [
+        np.sort(rng.permutation(members)[:n_per_label]) for members in group_rows(spectra, "labels")
+    ]
+    return spectra[np.concatenate(drawn) if drawn else []]
 
 
-def _background_of(
-    spectra: Spectra,
-    keys: list[tuple[str, str]],
-    members: list[Array],
-    means: FloatArray,
-    name: str,
+def _background_under(
+    mean: Spectra, labels: Sequence[str], detectors: Sequence[str], name: str
 ) -> FloatArray:
-    """Background to subtract from each mean, shape (k, n_channels)."""
-    sources = [i for i, (label, _) in enumerate(keys) if label == name]
-    if not sources:
-        known = ", ".join(sorted({label for label, _ in keys}))
+    """Background to subtract from each mean, shape (k, n_channels); none from itself."""
+    own = [row for row, label in enumerate(labels) if label == name]
+    if not own:
+        known = ", ".join(sorted(set(labels)))
         raise DataError(f"no spectrum is labelled {name!r} alone; labels: {known}")
-    background = np.zeros_like(means)
-    for i, (_, detector) in enumerate(keys):
-        own = next((j for j in sources if keys[j][1] == detector), sources[0])
-        background[i] = means[own] * _live_time_ratio(spectra, members[i], members[own])
+    background = np.zeros(mean.shape)
+    for row, detector in enumerate(detectors):
+        if row not in own:
+            source = next((other for other in own if detectors[other] == detector), own[0])
+            background[row] = mean.values[source] * _live_time_ratio(mean, row, source)
     return background
 
 
-def _live_time_ratio(spectra: Spectra, rows: Array, reference: Array) -> float:
-    if spectra.live_time is None:
+def _live_time_ratio(mean: Spectra, row: int, reference: int) -> float:
+    if mean.live_time is None or not mean.live_time[reference] > 0:
         return 1.0
-    ratio = np.mean(spectra.live_time[rows]) / np.mean(spectra.live_time[reference])
-    return float(ratio) if np.isfinite(ratio) else 1.0
+    ratio = float(mean.live_time[row] / mean.live_time[reference])
+    return ratio if np.isfinite(ratio) else 1.0
