@@ -12,6 +12,7 @@ from spectraloom._typing import Array, BoolArray, FloatArray
 from spectraloom.analyze.outlier import OutlierStudy, study_outliers
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.spectra import Spectra
+from spectraloom.errors import DataError
 from spectraloom.evaluate import reference
 from spectraloom.evaluate.metrics import confusion, set_scores
 from spectraloom.evaluate.sets import EvaluationSets, sort_by_role, source_labels, standard_axis
@@ -45,7 +46,14 @@ def run_gamma_flow_benchmark(
     dict
         Ours at the top level, the rule of the reference under ``reference``, on the same spectra
         and split; plain values for JSON.
+
+    Raises
+    ------
+    DataError
+        If there are no spectra, or none to train on.
     """
+    if not groups:
+        raise DataError("there are no spectra to run the benchmark on")
     axis = standard_axis(groups[0].n_channels)
     window = (float(axis.centers[reference.FIRST_CHANNEL]), float(axis.centers[-1]))
     _report(progress, 0.0, "rebinning")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from spectraloom._typing import Array, BoolArray, FloatArray, IntArray
+from spectraloom.data.columns import label_sets
 from spectraloom.errors import DataError
 
 
@@ -127,6 +128,7 @@ def set_scores(
     Parameters
     ----------
     true, predicted : sequence of sets of str, same length
+        A lone text is a set of one.
     names : sequence of str
         The labels that count; others, such as the background, are left out of both sets.
 
@@ -166,21 +168,42 @@ def set_scores(
 
 def indicator(sets: Sequence[Iterable[str]] | Array, names: Sequence[str]) -> BoolArray:
     """Membership of each name in each set, shape (n, k)."""
-    members = [set(entry) for entry in sets]
+    members = [set(entry) for entry in label_sets(sets)]
     return np.array([[name in entry for name in names] for entry in members], dtype=bool)
 
 
 def share_error(true: FloatArray, estimated: FloatArray) -> float:
-    """Mean over spectra of half the summed absolute differences of shares; 0 is best, 1 worst."""
+    """Mean over spectra of half the summed absolute differences of shares; 0 is best, 1 worst.
+
+    Raises
+    ------
+    DataError
+        If the shapes differ or there are no spectra.
+    """
+    true, estimated = np.asarray(true), np.asarray(estimated)
+    if true.shape != estimated.shape or true.ndim != 2 or not len(true):
+        raise DataError(
+            f"shares of shapes {true.shape} and {estimated.shape} cannot be compared: both need "
+            "the same spectra and names"
+        )
     return float(0.5 * np.abs(true - estimated).sum(axis=1).mean())
 
 
 def set_errors(
     true: Sequence[Iterable[str]] | Array, predicted: Sequence[Iterable[str]] | Array
 ) -> Array:
-    """Kind of error per spectrum: ``right``, ``missed``, ``spurious`` or ``both``."""
+    """Kind of error per spectrum: ``right``, ``missed``, ``spurious`` or ``both``.
+
+    Raises
+    ------
+    DataError
+        If the lengths differ.
+    """
+    if len(true) != len(predicted):
+        raise DataError(f"{len(true)} true label sets, but {len(predicted)} predicted ones")
     kinds = []
-    for truth, guess in zip(map(set, true), map(set, predicted), strict=True):
+    pairs = zip(map(set, label_sets(true)), map(set, label_sets(predicted)), strict=True)
+    for truth, guess in pairs:
         missed, spurious = truth - guess, guess - truth
         kinds.append(
             "both"

@@ -11,6 +11,7 @@ from sklearn.base import clone
 
 from spectraloom.analyze.outlier import study_outliers
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
+from spectraloom.data.library import single_labels
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError
 from spectraloom.evaluate.metrics import confusion
@@ -55,19 +56,28 @@ class RobustnessPoint:
 
 
 def add_noise(spectra: Spectra, level: float, rng: np.random.Generator) -> Spectra:
-    """Gaussian noise of `level` times the mean counts per channel; negatives become zero.
+    """Gaussian noise of `level` times the mean of each spectrum; counts stay at zero or above.
 
     Parameters
     ----------
     spectra : Spectra
-        Counts.
+        Real spectra.
     level : float
         Relative standard deviation, zero or more.
     rng : numpy.random.Generator
+
+    Raises
+    ------
+    DataError
+        If `level` is negative or the spectra are complex.
     """
-    means = np.asarray(spectra.values.mean(axis=1, keepdims=True), dtype=np.float64)
+    if not level >= 0 or spectra.kind == "complex":
+        raise DataError(f"noise of level {level} cannot be added to {spectra.kind}")
+    means = np.abs(spectra.values.mean(axis=1, keepdims=True, dtype=np.float64))
     noisy = spectra.values + rng.normal(size=spectra.shape) * level * means
-    return spectra.replace(values=np.maximum(noisy, 0.0), variance=None)
+    if spectra.kind in ("counts", "rate"):
+        noisy = np.maximum(noisy, 0.0)
+    return spectra.replace(values=noisy, variance=None)
 
 
 def thin(spectra: Spectra, keep: float, rng: np.random.Generator) -> Spectra:
@@ -128,7 +138,7 @@ def robustness(
     progress : callable, optional
     """
     fitted = clone(model).fit(train)
-    truth = [entry[0] for entry in test.labels]
+    truth = single_labels(test)
     steps = [("noise", level) for level in noise] + [("thinning", level) for level in kept]
     points = []
     for number, (disturbance, level) in enumerate(steps):
