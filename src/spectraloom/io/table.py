@@ -18,6 +18,8 @@ from spectraloom.io.table_layout import Table, is_number, read_table
 _QUOTED = re.compile(r'"[^"]*"')
 _COMMA_NUMBER = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
 _LINES_LOOKED_AT = 20
+# XML, JSON and "$SPEC_ID:" texts may hold numbers and commas, but no tables.
+_OTHER_STARTS = "<{$"
 # Text files hold none of these; binary ones nearly always do.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f]")
 
@@ -37,7 +39,7 @@ class CsvReader:
         if is_exact(text):
             return True
         lines = [line for line in text.splitlines() if line.strip() and not _is_comment(line)]
-        if not lines:
+        if not lines or lines[0].lstrip()[0] in _OTHER_STARTS:
             return False
         whole = lines[:-1] if len(source.head) < source.size and len(lines) > 1 else lines
         delimiter = find_delimiter(whole[0])
@@ -45,8 +47,10 @@ class CsvReader:
             rows = list(csv.reader(whole[:_LINES_LOOKED_AT], delimiter=delimiter))
         except csv.Error:
             return False
-        widths = {len(row) for row in rows}
-        return max(widths) > 1 and max(widths) - min(widths) <= 1 and any(map(_is_numeric, rows))
+        widths = [_width(row) for row in rows]
+        usual = max(set(widths), key=widths.count)
+        regular = usual > 1 and 2 * widths.count(usual) >= len(widths)
+        return regular and any(map(_is_numeric, rows))
 
     def read(self, source: Source) -> list[Spectra]:
         """One Spectra.
@@ -119,10 +123,15 @@ def _is_comment(line: str) -> bool:
     return line.lstrip().lstrip('"').startswith("#")
 
 
+def _width(row: list[str]) -> int:
+    """Cells up to the last that is not empty."""
+    return max((index for index, cell in enumerate(row, 1) if cell.strip()), default=0)
+
+
 def _is_numeric(row: list[str]) -> bool:
     cells = [cell.strip() for cell in row if cell.strip()]
     numbers = sum(is_number(cell) or bool(_COMMA_NUMBER.fullmatch(cell)) for cell in cells)
-    return numbers > 0 and 2 * numbers >= len(cells)
+    return len(cells) > 1 and 2 * numbers >= len(cells)
 
 
 def _rows(text: str, delimiter: str, name: str) -> Iterator[list[str]]:
