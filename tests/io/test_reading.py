@@ -122,6 +122,33 @@ def test_axis_rebins_and_preserves_counts(formats_dir: Path) -> None:
     assert np.allclose(spectra.values[0], expected, atol=1e-6)
 
 
+def test_axis_is_the_same_as_rebinning_afterwards(formats_dir: Path) -> None:
+    from spectraloom.process import rebin
+
+    narrow = sl.Axis.regular(50.0, 1500.0, 300)
+    for name in ("falcon5000.spe", "nai3x3_sr90.pcf"):
+        spectra = sl.read(formats_dir / name, axis=narrow)
+        expected = rebin(sl.read(formats_dir / name), narrow)
+        assert np.allclose(spectra.values, expected.values, rtol=1e-12)
+        assert spectra.variance is not None
+        assert expected.variance is not None
+        assert np.allclose(spectra.variance, expected.variance, rtol=1e-12)
+        outside = spectra.columns["counts_outside"]
+        assert np.allclose(outside, expected.columns["counts_outside"])
+        assert np.allclose(spectra.totals + outside, sl.read(formats_dir / name).totals)
+        assert outside[0] > 0
+    with pytest.raises(AxisError, match=r"no part of"):
+        sl.read(formats_dir / "falcon5000.spe", axis=sl.Axis.regular(5000, 6000, 10))
+
+
+def test_axis_keeps_what_was_left_out_in_mind(formats_dir: Path, tmp_path: Path) -> None:
+    shutil.copy(formats_dir / "falcon5000.spe", tmp_path)
+    shutil.copy(formats_dir / "alcatraz14.spe", tmp_path)
+    (tmp_path / "notes.md").write_text("notes\n")
+    spectra = sl.read(tmp_path, axis=sl.Axis.regular(0.0, 3000.0, 100))
+    assert spectra.attrs["skipped"] == [str(tmp_path / "notes.md")]
+
+
 def test_axis_needs_calibrated_spectra(formats_dir: Path) -> None:
     with pytest.raises(AxisError, match=r"only calibrated spectra"):
         sl.read(formats_dir / "sim_spec.spe", axis=sl.Axis.regular(0, 3000, 100))

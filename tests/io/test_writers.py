@@ -248,16 +248,16 @@ def test_an_existing_file_is_kept_unless_it_may_be_replaced(
 def test_a_writer_that_changes_numbers_is_caught(
     rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from spectraloom.io import n42
+    from spectraloom.io import n42_writer
 
     before = spectra(rng, sl.Axis.from_polynomial((0, 3), 64), 2)
-    true_write = n42.N42Writer.write
+    true_write = n42_writer.N42Writer.write
 
     def writes_other(change: Any) -> None:
         def write(self: Any, written: sl.Spectra, path: Path) -> None:
             true_write(self, change(written), path)
 
-        monkeypatch.setattr(n42.N42Writer, "write", write)
+        monkeypatch.setattr(n42_writer.N42Writer, "write", write)
 
     changes = {
         "counts": lambda s: s.replace(values=s.values + 1),

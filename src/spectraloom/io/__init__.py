@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spectraloom.io.isolate import Isolation
-from spectraloom.io.reading import formats, read, read_groups, write
+from spectraloom.io.reading import formats, read, read_groups
+from spectraloom.io.writing import write
 
 __all__ = ["Isolation", "formats", "read", "read_groups", "write"]

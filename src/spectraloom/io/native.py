@@ -101,8 +101,8 @@ class NativeReader:
                     continue
                 return file
         raise FormatError(
-            f"{source.name}: the content is that of the format {self.name}, but it cannot be parsed: "
-            "the file may be damaged or cut off"
+            f"{source.name}: the content is that of the format {self.name}, but it cannot be "
+            "parsed: the file may be damaged or cut off"
         )
 
 

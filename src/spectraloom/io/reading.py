@@ -1,19 +1,14 @@
-"""The front door: read any supported source, and write with a check of what was written."""
+"""The front door of reading: paths, patterns, folders, streams and lists of them."""
 
 from __future__ import annotations
 
 import glob
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
-import numpy as np
-
 from spectraloom.data import Axis, Spectra
-from spectraloom.data.overlap import overlap_rebin
 from spectraloom.errors import (
     AxisError,
     DataError,
@@ -22,11 +17,11 @@ from spectraloom.errors import (
     SpectraloomError,
 )
 from spectraloom.io.isolate import Isolation, read_isolated
-from spectraloom.io.registry import READERS, WRITERS, Reader, Writer
+from spectraloom.io.one_axis import on_axis
+from spectraloom.io.registry import READERS, WRITERS, Reader
 from spectraloom.io.source import Source
 
 AnySource: TypeAlias = "str | os.PathLike[str] | BinaryIO | Sequence[AnySource]"
-_AXIS_TOLERANCE = 1e-3  # keV
 
 
 class Format(NamedTuple):
@@ -65,8 +60,8 @@ def read(
         A folder is read with all its sub-folders; hidden files are left out, and files that no
         reader recognises are left out and named in ``attrs["skipped"]``.
     axis : Axis, optional
-        Rebin all spectra to this axis, preserving counts; counts outside of it are not in the
-        answer.
+        Rebin all spectra to this axis, preserving counts; what lies outside of it is told by the
+        column ``counts_outside``.
     isolate : bool or Isolation
         Read each file in a process of its own, with limits on time and memory.
 
@@ -91,7 +86,7 @@ def read(
     groups = read_groups(source, isolate=isolate)
     if axis is not None:
         skipped = groups[0].attrs.get("skipped")
-        groups = _merge([_on_axis(group, axis) for group in groups])
+        groups = _merge([on_axis(group, axis) for group in groups])
         if skipped:
             groups = [_with_attrs(group, skipped=skipped) for group in groups]
     if len(groups) == 1:
@@ -253,134 +248,3 @@ def _merge(parts: Sequence[Spectra]) -> list[Spectra]:
 
 def _with_attrs(spectra: Spectra, **attrs: Any) -> Spectra:
     return spectra.replace(attrs={**spectra.attrs, **attrs})
-
-
-def _on_axis(spectra: Spectra, axis: Axis) -> Spectra:
-    """Rebin, preserving counts."""
-    if spectra.axis.isclose(axis):
-        return spectra
-    if not spectra.axis.is_calibrated or not axis.is_calibrated:
-        raise AxisError(
-            f"only calibrated spectra can be rebinned to another axis: {spectra.axis.describe()} "
-            f"to {axis.describe()}; calibrate them first, or use spectraloom.read_groups"
-        )
-    same = (spectra.axis.quantity, spectra.axis.unit) == (axis.quantity, axis.unit)
-    if not same or spectra.kind not in ("counts", "rate"):
-        raise AxisError(
-            f"spectra of kind {spectra.kind!r} over {spectra.axis.describe()} cannot be rebinned "
-            f"to {axis.describe()}: use spectraloom.read_groups"
-        )
-    values = overlap_rebin(spectra.values, spectra.axis.edges, axis.edges)
-    variance = spectra.variance
-    if variance is not None:
-        variance = overlap_rebin(variance, spectra.axis.edges, axis.edges)
-    return spectra.replace(values=values, axis=axis, variance=variance)
-
-
-# -- writing ---------------------------------------------------------------------------------
-
-
-def write(
-    spectra: Spectra,
-    path: str | os.PathLike[str],
-    *,
-    format: str | None = None,  # noqa: A002 - the word every such function uses
-    overwrite: bool = False,
-) -> None:
-    """Write spectra, read them back and compare; the file appears only if all is equal.
-
-    Parameters
-    ----------
-    spectra : Spectra
-        What to write.
-    path : path
-        The file (a folder for a zarr store).
-    format : str, optional
-        Name of a format that :func:`formats` lists as written, e.g. ``"N42"``; otherwise the
-        ending of `path` chooses.
-    overwrite : bool
-        Replace an existing file; without it, one is an error.
-
-    Raises
-    ------
-    FormatError
-        If there is no such writer, the file exists, or the format cannot hold the spectra with
-        counts and times exact and the axis within 1e-3 keV.
-    """
-    target = Path(path)
-    writer = _writer_for(target, format)
-    if target.exists() and not overwrite:
-        raise FormatError(f"{target}: exists already; write with overwrite=True to replace it")
-    if not target.parent.is_dir():
-        raise FormatError(f"{target}: there is no folder {target.parent}")
-    # Beside the target, so that the final step is a rename on one file system.
-    try:
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".spectraloom-") as folder:
-            draft = Path(folder) / f"draft{writer.suffixes[0]}"
-            writer.write(spectra, draft)
-            _compare(spectra, draft, target, writer)
-            if target.is_dir():
-                shutil.rmtree(target)
-            draft.replace(target)
-    except OSError as error:
-        raise FormatError(f"{target}: cannot be written: {error}") from error
-
-
-def _writer_for(path: Path, format_name: str | None) -> Writer:
-    wanted = (format_name or path.suffix).lower().lstrip(".")
-    if wanted in ("cnf", "canberra cnf"):
-        raise FormatError(
-            "CNF is read but never written: the layout is not published, and the one writer there "
-            "is loses counts; write N42 or IAEA SPE"
-        )
-    for writer in WRITERS:
-        if wanted == writer.name.lower() or f".{wanted}" in writer.suffixes:
-            return writer
-    known = ", ".join(f"{writer.name} ({writer.suffixes[0]})" for writer in WRITERS)
-    asked = f"format {format_name!r}" if format_name else f"the ending {path.suffix!r}"
-    raise FormatError(f"{path}: there is no writer for {asked}; writers: {known}")
-
-
-def _compare(spectra: Spectra, draft: Path, target: Path, writer: Writer) -> None:
-    """Refuse what does not read back as it was."""
-    try:
-        groups = read_source(Source.from_path(draft))
-    except FormatError as error:
-        raise FormatError(f"{target}: what was written as {writer.name} cannot be read") from error
-    found = groups[0] if len(groups) == 1 else None
-    what = ""
-    if found is None or len(found) != len(spectra):
-        what = "the number of spectra"
-    elif found.shape != spectra.shape or not np.array_equal(found.values, spectra.values):
-        what = "the counts"
-    elif not _same_axis(spectra.axis, found.axis):
-        what = "the axis"
-    else:
-        for name in ("live_time", "real_time"):
-            difference = _first_difference(getattr(spectra, name), getattr(found, name))
-            if difference:
-                what = f"the {name.replace('_', ' ')} ({difference})"
-    if what:
-        raise FormatError(
-            f"{target}: {writer.name} cannot hold {what} exactly: round first, or write npz"
-        )
-
-
-def _same_axis(one: Axis, other: Axis) -> bool:
-    if one.isclose(other):
-        return True
-    if (one.quantity, one.unit, one.binned) != (other.quantity, other.unit, other.binned):
-        return False
-    close = one.values.size == other.values.size and one.unit == "keV"
-    return close and bool(np.abs(one.values - other.values).max() <= _AXIS_TOLERANCE)
-
-
-def _first_difference(one: Any, other: Any) -> str:
-    count = len(one if one is not None else other if other is not None else ())
-    before = np.full(count, np.nan) if one is None else one
-    after = np.full(count, np.nan) if other is None else other
-    differ = np.flatnonzero(~((before == after) | (np.isnan(before) & np.isnan(after))))
-    if not differ.size:
-        return ""
-    row = int(differ[0])
-    return f"spectrum {row}: {before[row]!s} s would read back as {after[row]!s} s"

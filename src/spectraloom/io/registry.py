@@ -12,7 +12,7 @@ from spectraloom.io import (
     excel,
     gamma_flow,
     iec61455,
-    n42,
+    n42_writer,
     npz,
     pcf,
     spe,
@@ -70,7 +70,7 @@ READERS: tuple[Reader, ...] = (
     archive.READER,
 )
 WRITERS: tuple[Writer, ...] = (
-    n42.WRITER,
+    n42_writer.WRITER,
     spe.WRITER,
     chn.WRITER,
     pcf.WRITER,

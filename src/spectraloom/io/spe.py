@@ -15,6 +15,9 @@ from spectraloom.io.describe import require_counts, require_one, start_moments, 
 from spectraloom.io.records import Record
 from spectraloom.io.xml_guard import as_utf8
 
+_MOST_COUNTS = 2.0**53  # beyond, float64 cannot count
+_LEAST_BYTES = 1024  # the native reader takes no very short files
+
 
 @dataclass(slots=True)
 class _Found:
@@ -53,18 +56,27 @@ def check(content: bytes, name: str) -> tuple[bytes, list[_Found]]:
     found = [one for one in found if one.counts is not None]
     if not found:
         raise FormatError(f"{name}: expected an IAEA SPE file, but it has no $DATA section")
-    return content, found
+    return content.ljust(_LEAST_BYTES, b"\n"), found
 
 
 def refine(records: list[Record], found: list[_Found]) -> None:
-    """Take exact counts, times and coefficients where they round to what was read."""
+    """Take exact counts, times and coefficients where they round to what was read.
+
+    Raises
+    ------
+    FormatError
+        If the counts of the text are others than those that the native reader gave.
+    """
     if len(records) != len(found):
         return
     for record, text in zip(records, found, strict=True):
-        if text.counts is None or text.counts.size != record.counts.size:
-            continue
-        if not np.array_equal(text.counts.astype(np.float32), record.counts.astype(np.float32)):
-            continue
+        if text.counts is None or not np.array_equal(
+            text.counts.astype(np.float32), record.counts.astype(np.float32)
+        ):
+            raise FormatError(
+                f"{record.columns['file']}: expected an IAEA SPE file, but its $DATA section can "
+                "be read in two ways"
+            )
         record.counts = text.counts
         if math.isclose(text.live_time, record.live_time, rel_tol=1e-6):
             record.live_time = text.live_time
@@ -116,6 +128,8 @@ def _counts(lines: list[str], name: str) -> Array:
         counts = np.array(" ".join(lines[1:]).replace(",", " ").split(), dtype=np.float64)
     except ValueError as error:
         raise FormatError(f"{name}: {expected}, but its counts are not all numbers") from error
+    if not (np.abs(counts) <= _MOST_COUNTS).all():
+        raise FormatError(f"{name}: {expected}, but its counts are not all possible numbers")
     announced = int(limits[1] - limits[0]) + 1
     # Some programs write the number of channels where the last channel belongs.
     slip = counts.size == announced - 1 and counts.size.bit_count() == 1

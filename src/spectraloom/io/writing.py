@@ -1,0 +1,125 @@
+"""The front door of writing: every file is read back and compared before it appears."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spectraloom.data import Axis, Spectra
+from spectraloom.errors import FormatError
+from spectraloom.io.reading import read_source
+from spectraloom.io.registry import WRITERS, Writer
+from spectraloom.io.source import Source
+
+_AXIS_TOLERANCE = 1e-3  # keV
+
+
+def write(
+    spectra: Spectra,
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002 - the word every such function uses
+    overwrite: bool = False,
+) -> None:
+    """Write spectra, read them back and compare; the file appears only if all is equal.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        What to write.
+    path : path
+        The file (a folder for a zarr store).
+    format : str, optional
+        Name of a format that :func:`formats` lists as written, e.g. ``"N42"``; otherwise the
+        ending of `path` chooses.
+    overwrite : bool
+        Replace an existing file; without it, one is an error.
+
+    Raises
+    ------
+    FormatError
+        If there is no such writer, the file exists, or the format cannot hold the spectra with
+        counts and times exact and the axis within 1e-3 keV.
+    """
+    target = Path(path)
+    writer = _writer_for(target, format)
+    if target.exists() and not overwrite:
+        raise FormatError(f"{target}: exists already; write with overwrite=True to replace it")
+    if not target.parent.is_dir():
+        raise FormatError(f"{target}: there is no folder {target.parent}")
+    # Beside the target, so that the final step is a rename on one file system.
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".spectraloom-") as folder:
+            draft = Path(folder) / f"draft{writer.suffixes[0]}"
+            writer.write(spectra, draft)
+            _compare(spectra, draft, target, writer)
+            if target.is_dir():
+                shutil.rmtree(target)
+            draft.replace(target)
+    except OSError as error:
+        raise FormatError(f"{target}: cannot be written: {error}") from error
+
+
+def _writer_for(path: Path, format_name: str | None) -> Writer:
+    wanted = (format_name or path.suffix).lower().lstrip(".")
+    if wanted in ("cnf", "canberra cnf"):
+        raise FormatError(
+            "CNF is read but never written: the layout is not published, and the one writer there "
+            "is loses counts; write N42 or IAEA SPE"
+        )
+    for writer in WRITERS:
+        if wanted == writer.name.lower() or f".{wanted}" in writer.suffixes:
+            return writer
+    known = ", ".join(f"{writer.name} ({writer.suffixes[0]})" for writer in WRITERS)
+    asked = f"format {format_name!r}" if format_name else f"the ending {path.suffix!r}"
+    raise FormatError(f"{path}: there is no writer for {asked}; writers: {known}")
+
+
+def _compare(spectra: Spectra, draft: Path, target: Path, writer: Writer) -> None:
+    """Refuse what does not read back as it was."""
+    try:
+        groups = read_source(Source.from_path(draft))
+    except FormatError as error:
+        raise FormatError(f"{target}: what was written as {writer.name} cannot be read") from error
+    found = groups[0] if len(groups) == 1 else None
+    what = ""
+    if found is None or len(found) != len(spectra):
+        what = "the number of spectra"
+    elif found.shape != spectra.shape or not np.array_equal(found.values, spectra.values):
+        what = "the counts"
+    elif not _same_axis(spectra.axis, found.axis):
+        what = "the axis"
+    else:
+        for name in ("live_time", "real_time"):
+            difference = _first_difference(getattr(spectra, name), getattr(found, name))
+            if difference:
+                what = f"the {name.replace('_', ' ')} ({difference})"
+    if what:
+        raise FormatError(
+            f"{target}: {writer.name} cannot hold {what} exactly: round first, or write npz"
+        )
+
+
+def _same_axis(one: Axis, other: Axis) -> bool:
+    if one.isclose(other):
+        return True
+    if (one.quantity, one.unit, one.binned) != (other.quantity, other.unit, other.binned):
+        return False
+    close = one.values.size == other.values.size and one.unit == "keV"
+    return close and bool(np.abs(one.values - other.values).max() <= _AXIS_TOLERANCE)
+
+
+def _first_difference(one: Any, other: Any) -> str:
+    count = len(one if one is not None else other if other is not None else ())
+    before = np.full(count, np.nan) if one is None else one
+    after = np.full(count, np.nan) if other is None else other
+    differ = np.flatnonzero(~((before == after) | (np.isnan(before) & np.isnan(after))))
+    if not differ.size:
+        return ""
+    row = int(differ[0])
+    return f"spectrum {row}: {before[row]!s} s would read back as {after[row]!s} s"
