@@ -18,6 +18,8 @@ from spectraloom.io import read_groups
 from spectraloom.io.source import Source
 from spectraloom.io.zip_guard import member_names, open_zip, read_member
 
+__all__ = ["REGISTRY", "DataSet", "attribution", "fetch", "load", "recognise"]
+
 DATA_DIR_VARIABLE = "SPECTRALOOM_DATA_DIR"
 _LICENCE_FILE = "data_license"
 _MOST_LICENCE_BYTES = 64 * 1024

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -272,6 +273,25 @@ def test_any_content_gives_spectra_or_an_error(content: bytes | str) -> None:
     except FormatError:
         return
     assert spectra.values.size
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "formats.md"
+EXAMPLES = re.findall(r"^```text\n(.*?)^```", DOCUMENT.read_text(encoding="utf-8"), re.M | re.S)
+
+
+def test_the_documented_examples_read() -> None:
+    assert len(EXAMPLES) == 7
+    rows, columns, *others = map(read, EXAMPLES)
+    assert rows.fingerprint() == columns.fingerprint()
+    assert rows.values.tolist() == [[12, 15, 18], [13, 18, 20]]
+    assert [len(spectra) for spectra in others] == [1, 1, 1, 2, 2]
+    assert [spectra.kind for spectra in others] == [
+        "counts",
+        "counts",
+        "intensity",
+        "intensity",
+        "counts",
+    ]
 
 
 # -- the layout we write ------------------------------------------------------------------------

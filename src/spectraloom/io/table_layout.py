@@ -13,28 +13,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from spectraloom._typing import Array, FloatArray
-from spectraloom.data import Axis, Spectra
+from spectraloom.data import Spectra
 from spectraloom.errors import FormatError, SpectraloomError
+from spectraloom.io.table_axis import axis_marker, make_axis
 from spectraloom.io.table_columns import canonical_name, read_columns
 
 MAX_CELLS = 50_000_000
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_UNITS = {
-    "ev": ("energy", "eV"),
-    "kev": ("energy", "keV"),
-    "mev": ("energy", "MeV"),
-    "nm": ("wavelength", "nm"),
-    "um": ("wavelength", "um"),
-    "angstrom": ("wavelength", "angstrom"),
-    "cm_1": ("wavenumber", "1/cm"),
-    "ppm": ("shift", "ppm"),
-    "s": ("time", "s"),
-    "ms": ("time", "ms"),
-    "us": ("time", "us"),
-}
-_MARKER = re.compile(
-    r"(lower_edge|edge|center|centre|energy|wavelength|wavenumber|shift|time)_(.+)"
-)
 _COUNTED = ("energy", "channel")
 _KINDS = ("counts", "rate", "intensity")
 _ADVICE = (
@@ -101,25 +86,6 @@ def is_number(cell: str) -> bool:
     return _NUMBER.fullmatch(cell) is not None
 
 
-def axis_marker(cell: str) -> tuple[str, str, str] | None:
-    """How the axis is given, its quantity and its unit, if the cell is the name of an axis.
-
-    The axis is given as ``channel``, ``lower edges``, ``edges``, ``centers`` or ``points``.
-    """
-    name = canonical_name(cell)
-    if name == "channel":
-        return "channel", "channel", ""
-    match = _MARKER.fullmatch(name)
-    if match is None or match[2] not in _UNITS:
-        return None
-    quantity, unit = _UNITS[match[2]]
-    ways = {"lower_edge": "lower edges", "edge": "edges", "center": "centers", "centre": "centers"}
-    way = ways.get(match[1], "points")
-    if way == "points" and match[1] != quantity:
-        return None
-    return way, quantity, unit
-
-
 def read_table(table: Table) -> Spectra:
     """Spectra from a table in one of the documented layouts.
 
@@ -153,7 +119,7 @@ def read_table(table: Table) -> Spectra:
     times, columns = read_columns(parts.metadata, table.name)
     columns.setdefault("record", np.arange(len(values)))
     try:
-        axis = _axis(way, coordinates, quantity, unit)
+        axis = make_axis(way, coordinates, quantity, unit)
         return Spectra(values, axis, kind, columns=columns, **times)  # type: ignore[arg-type]
     except SpectraloomError as error:
         hint = "" if kind == "intensity" else "; a line '# kind: intensity' admits negative values"
@@ -347,23 +313,3 @@ def _checked_values(values: FloatArray, way: str, name: str) -> Array:
             "whose result was never stored reads as empty)"
         )
     return values
-
-
-def _axis(way: str, numbers: FloatArray, quantity: str, unit: str) -> Axis:
-    if way == "channel":
-        if numbers[0] not in (0.0, 1.0) or not np.array_equal(
-            numbers, numbers[0] + np.arange(numbers.size)
-        ):
-            raise FormatError("channels are numbered from 0 or 1 in steps of 1")
-        return Axis.uncalibrated(numbers.size)
-    if way == "lower edges":
-        return Axis.from_lower_edges(numbers, quantity=quantity, unit=unit)
-    if way == "edges":
-        return Axis.from_edges(numbers, quantity=quantity, unit=unit)
-    if way == "points":
-        return Axis.from_points(numbers, quantity=quantity, unit=unit)
-    if numbers.size < 2:
-        raise FormatError("at least two centres are needed to know the bins")
-    middle = 0.5 * (numbers[1:] + numbers[:-1])
-    edges = np.concatenate([[2 * numbers[0] - middle[0]], middle, [2 * numbers[-1] - middle[-1]]])
-    return Axis.from_edges(edges, quantity=quantity, unit=unit)
