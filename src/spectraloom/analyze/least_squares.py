@@ -12,6 +12,7 @@ from spectraloom._typing import Array, FloatArray, IntArray
 from spectraloom.errors import DataError
 
 CHUNK = 2048  # spectra that a thread solves at a time
+_ILL_CONDITIONED = 1e6  # of the normal equations; beyond it amounts lose half their digits
 
 
 def nnls(
@@ -24,8 +25,8 @@ def nnls(
     """Amounts x >= 0 that minimise sum_c w_c (y - x @ templates)_c^2 for every row y of `values`.
 
     Exact active-set solution of the normal equations (block principal pivoting; Lawson and
-    Hanson's method where templates are dependent), in chunks and threads. A row's answer does
-    not depend on the others, nor on the number of threads.
+    Hanson's method where templates are dependent; iterative refinement where they nearly are), in
+    chunks and threads. A row's answer does not depend on the others, nor on the number of threads.
 
     Parameters
     ----------
@@ -48,11 +49,6 @@ def nnls(
     DataError
         If the channels differ, a template is empty, or a number is complex or not finite.
 
-    Notes
-    -----
-    The normal equations square the condition number of the templates: amounts of templates that
-    differ by a relative 1e-4 are good to about 1e-8, the fit itself to rounding.
-
     References
     ----------
     L. F. Portugal, J. J. Judice, L. N. Vicente, Math. Comp. 63 (1994) 625,
@@ -68,7 +64,9 @@ def nnls(
     unit = np.ascontiguousarray((templates * root / norms[:, np.newaxis]).T)
     gram = unit.T @ unit
     guess = np.linalg.pinv(gram, hermitian=True)
+    refine = len(norms) > 1 and bool(np.linalg.cond(gram) > _ILL_CONDITIONED)
     unit *= root[:, np.newaxis]
+    plain = np.ascontiguousarray((templates / norms[:, np.newaxis]).T)
     n = len(values)
     amounts = np.empty((n, len(norms)))
     precision = np.float32 if values.dtype == np.float32 else np.float64
@@ -81,7 +79,7 @@ def nnls(
             raise DataError(f"spectrum {row} holds values that are not finite: leave it out")
         chunk = chunk.view()
         chunk.flags.writeable = False  # one compiled kernel for read-only and other arrays
-        solve_rows(chunk, unit, gram, guess, amounts[start:stop])
+        solve_rows(chunk, plain, unit, gram, guess, refine, amounts[start:stop])
         return stop
 
     starts = range(0, n, CHUNK)

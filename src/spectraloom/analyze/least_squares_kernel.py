@@ -11,6 +11,7 @@ from numba import njit
 
 _PIVOT = 1e-13  # relative size under which a Cholesky pivot counts as zero
 _TOLERANCE = 1e-12  # relative size under which an amount or gradient counts as zero
+_REFINEMENTS = 2
 _EXCHANGES = 3  # full exchanges that may fail to improve before single exchanges
 
 
@@ -172,12 +173,36 @@ def _project(row, unit, b):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def solve_rows(values, unit, G, guess, out):  # type: ignore[no-untyped-def]
+def _refine(row, plain, unit, G, passive, factor, residual, b, x, out):  # type: ignore[no-untyped-def]
+    """Correct the active amounts in `out` by what the residual of the spectrum itself says.
+
+    The normal equations square the condition number; the residual does not (iterative refinement).
+    """
+    size = 0
+    for j in range(len(out)):
+        if out[j] > 0.0:
+            passive[size] = j
+            size += 1
+    for _ in range(_REFINEMENTS):
+        for c in range(len(row)):
+            fit = 0.0
+            for i in range(size):
+                fit += plain[c, passive[i]] * out[passive[i]]
+            residual[c] = row[c] - fit
+        _project(residual, unit, b)
+        if not _solve_passive(G, b, passive, size, factor, x):
+            return
+        for i in range(size):
+            out[passive[i]] = max(out[passive[i]] + x[i], 0.0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def solve_rows(values, plain, unit, G, guess, refine, out):  # type: ignore[no-untyped-def]
     """Solve min_x ||y - unit x||^2, x >= 0, for every row y of `values`, into `out`.
 
-    `unit` holds the templates as columns, weighted once more so that ``y @ unit`` is the right
-    side of the normal equations; `guess` is the inverse of G, whose unconstrained answers give
-    the signs that the search starts from.
+    `plain` holds the templates as columns, `unit` the same weighted so that ``y @ unit`` is the
+    right side of the normal equations; `guess` is the inverse of G, whose unconstrained answers
+    give the signs that the search starts from. `refine` is for nearly dependent templates.
     """
     n = len(values)
     k = len(G)
@@ -188,6 +213,7 @@ def solve_rows(values, unit, G, guess, out):  # type: ignore[no-untyped-def]
     factor = np.empty((k, k))
     x = np.empty(k)
     w = np.empty(k)
+    residual = np.empty(values.shape[1])
     for row in range(n):
         _project(values[row], unit, b)
         scale = 0.0
@@ -200,3 +226,5 @@ def solve_rows(values, unit, G, guess, out):  # type: ignore[no-untyped-def]
         _project(b, guess, start)
         if not _block_pivoting(G, b, start, scale, inside, passive, factor, x, w, out[row]):
             _lawson_hanson(G, b, scale, inside, passive, factor, x, out[row])
+        if refine:
+            _refine(values[row], plain, unit, G, passive, factor, residual, b, x, out[row])
