@@ -14,8 +14,8 @@ import spectraloom as sl
 from spectraloom.data import Axis, Spectra
 from spectraloom.errors import FormatError
 from spectraloom.io import archive as archive_module
-from spectraloom.io import npz
 from spectraloom.io.source import Source
+from spectraloom.io.stores import npz
 
 
 def zipped(members: dict[str, bytes]) -> io.BytesIO:

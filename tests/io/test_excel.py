@@ -17,9 +17,9 @@ import pytest
 import spectraloom as sl
 from spectraloom.data import Axis, Spectra
 from spectraloom.errors import FormatError
-from spectraloom.io import excel
-from spectraloom.io.excel import READER
 from spectraloom.io.source import Source
+from spectraloom.io.tables import excel
+from spectraloom.io.tables.excel import READER
 
 TABLE = [
     ["live_time", "labels", "start time", "energy_keV", 10, 20.5, 40],

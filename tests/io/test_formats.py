@@ -10,7 +10,7 @@ import pytest
 import SpecUtils
 
 import spectraloom as sl
-from spectraloom.io.native_records import seconds, shortest
+from spectraloom.io.instruments.specutils_records import seconds, shortest
 
 FILES = [
     "5samples_2dets.n42",
@@ -254,7 +254,7 @@ def test_what_the_native_library_writes(kind: str, formats_dir: Path, tmp_path: 
 
 
 def test_a_table_is_not_taken_for_a_native_format() -> None:
-    from spectraloom.io.native import NATIVE_READERS
+    from spectraloom.io.instruments.specutils import NATIVE_READERS
     from spectraloom.io.source import Source
 
     tables = [

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spectraloom.errors import FormatError
-from spectraloom.io.gamma_flow import READER
-from spectraloom.io.pickled_arrays import MAX_STEPS, read_pickled
+from spectraloom.io.npy.gamma_flow import READER
+from spectraloom.io.npy.pickled_arrays import MAX_STEPS, read_pickled
 from spectraloom.io.source import Source
 
 

@@ -18,9 +18,9 @@ import spectraloom as sl
 from spectraloom.data import Axis, Spectra
 from spectraloom.errors import FormatError
 from spectraloom.io import zip_guard
-from spectraloom.io.npz import READER
 from spectraloom.io.source import Source
-from spectraloom.io.store_layout import to_arrays
+from spectraloom.io.stores.layout import to_arrays
+from spectraloom.io.stores.npz import READER
 
 
 def example() -> Spectra:

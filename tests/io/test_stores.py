@@ -14,8 +14,9 @@ from hypothesis.extra import numpy as hnp
 
 from spectraloom.data import Axis, Spectra
 from spectraloom.errors import FormatError
-from spectraloom.io import npz, table, zarr_store
 from spectraloom.io.source import Source
+from spectraloom.io.stores import npz, zarr_store
+from spectraloom.io.tables import text as table
 
 STORES = {
     "npz": (npz.READER, npz.WRITER),

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 import spectraloom as sl
 from spectraloom.data import Axis, Spectra
 from spectraloom.errors import FormatError
-from spectraloom.io import table_layout
 from spectraloom.io.source import Source
-from spectraloom.io.table import CSV_READER, CSV_WRITER, find_delimiter
+from spectraloom.io.tables import layout as table_layout
+from spectraloom.io.tables.text import CSV_READER, CSV_WRITER, find_delimiter
 
 
 def read(text: str | bytes) -> Spectra:

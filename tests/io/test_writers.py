@@ -248,7 +248,7 @@ def test_an_existing_file_is_kept_unless_it_may_be_replaced(
 def test_a_writer_that_changes_numbers_is_caught(
     rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from spectraloom.io import n42_writer
+    from spectraloom.io.instruments import n42_writer
 
     before = spectra(rng, sl.Axis.from_polynomial((0, 3), 64), 2)
     true_write = n42_writer.N42Writer.write

@@ -13,9 +13,9 @@ import pytest
 import spectraloom as sl
 from spectraloom.data import Axis, Spectra
 from spectraloom.errors import FormatError
-from spectraloom.io import zarr_store
 from spectraloom.io.source import Source
-from spectraloom.io.zarr_store import READER, WRITER
+from spectraloom.io.stores import zarr_store
+from spectraloom.io.stores.zarr_store import READER, WRITER
 
 
 def example() -> Spectra:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from spectraloom.data import Spectra
 from spectraloom.errors import FormatError
-from spectraloom.io import npz
 from spectraloom.io.source import Source
+from spectraloom.io.stores import npz
 
 ISOLATION_SECONDS = 30.0
 ISOLATION_MEMORY = 2 * 1024**3

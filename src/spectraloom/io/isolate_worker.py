@@ -14,10 +14,10 @@ import numpy as np
 
 from spectraloom.data import Spectra
 from spectraloom.errors import SpectraloomError
-from spectraloom.io.npz import _SETTINGS as SETTINGS_KEY
 from spectraloom.io.reading import read_source
 from spectraloom.io.source import Source
-from spectraloom.io.store_layout import dump_settings, to_arrays
+from spectraloom.io.stores.layout import dump_settings, to_arrays
+from spectraloom.io.stores.npz import _SETTINGS as SETTINGS_KEY
 
 
 def main() -> int:

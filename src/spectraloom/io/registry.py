@@ -6,21 +6,14 @@ from pathlib import Path
 from typing import Protocol
 
 from spectraloom.data import Spectra
-from spectraloom.io import (
-    archive,
-    chn,
-    excel,
-    gamma_flow,
-    iec61455,
-    n42_writer,
-    npz,
-    pcf,
-    spe,
-    table,
-    zarr_store,
-)
-from spectraloom.io.native import NATIVE_READERS
+from spectraloom.io import archive
+from spectraloom.io.instruments import chn, iec61455, n42_writer, pcf, spe
+from spectraloom.io.instruments.specutils import NATIVE_READERS
+from spectraloom.io.npy import gamma_flow
 from spectraloom.io.source import Source
+from spectraloom.io.stores import npz, zarr_store
+from spectraloom.io.tables import excel
+from spectraloom.io.tables import text as table
 
 
 class Reader(Protocol):

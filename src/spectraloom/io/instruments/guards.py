@@ -11,8 +11,8 @@ import zlib
 from typing import Any
 
 from spectraloom.errors import FormatError
+from spectraloom.io.instruments.xml_guard import as_utf8, check_sloppy_xml, check_xml
 from spectraloom.io.records import Record
-from spectraloom.io.xml_guard import as_utf8, check_sloppy_xml, check_xml
 
 _MAX_URI_BYTES = 4 * 1024**2
 

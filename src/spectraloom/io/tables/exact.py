@@ -18,8 +18,8 @@ from spectraloom._typing import Array
 from spectraloom.data import Spectra
 from spectraloom.data.columns import decode_column, encode_column, is_label_sets
 from spectraloom.errors import FormatError, SpectraloomError
-from spectraloom.io.store_layout import dump_settings, make_axis
-from spectraloom.io.table_axis import axis_marker
+from spectraloom.io.stores.layout import dump_settings, make_axis
+from spectraloom.io.tables.axis import axis_marker
 
 SIGN = "# spectraloom table 1 "
 _VALUE_TYPES = frozenset(

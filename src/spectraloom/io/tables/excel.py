@@ -9,9 +9,9 @@ from typing import Any
 
 from spectraloom.data import Axis, Spectra
 from spectraloom.errors import FormatError, SpectraloomError
+from spectraloom.io.instruments.xml_guard import check_xml
 from spectraloom.io.source import Source
-from spectraloom.io.table_layout import NoTableError, Table, read_table
-from spectraloom.io.xml_guard import check_xml
+from spectraloom.io.tables.layout import NoTableError, Table, read_table
 from spectraloom.io.zip_guard import member_names, open_zip, read_member
 
 MAX_UNPACKED_BYTES = 256 * 1024**2

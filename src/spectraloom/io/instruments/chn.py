@@ -18,17 +18,17 @@ import numpy as np
 from spectraloom._typing import Array
 from spectraloom.data import Axis, Spectra
 from spectraloom.errors import AxisError, FormatError
-from spectraloom.io.describe import (
+from spectraloom.io.instruments.describe import (
     require_counts,
     require_one,
     start_moments,
     text_column,
     time_or_zero,
 )
-from spectraloom.io.native_records import shortest
+from spectraloom.io.instruments.spe import polynomial_of
+from spectraloom.io.instruments.specutils_records import shortest
 from spectraloom.io.records import Record, group_records
 from spectraloom.io.source import Source
-from spectraloom.io.spe import polynomial_of
 
 _HEADER = struct.Struct("<hhh2sii8s4shH")
 _TRAILER = struct.Struct("<hh6f")

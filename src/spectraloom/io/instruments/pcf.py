@@ -17,7 +17,12 @@ import numpy as np
 from spectraloom._typing import Array
 from spectraloom.data import Axis, Spectra
 from spectraloom.errors import FormatError
-from spectraloom.io.describe import require_counts, start_moments, text_column, time_or_zero
+from spectraloom.io.instruments.describe import (
+    require_counts,
+    start_moments,
+    text_column,
+    time_or_zero,
+)
 from spectraloom.io.records import Record
 
 _BLOCK = 256

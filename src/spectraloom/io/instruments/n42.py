@@ -11,8 +11,8 @@ import numpy as np
 
 from spectraloom._typing import Array
 from spectraloom.data import Axis
+from spectraloom.io.instruments.xml_guard import as_utf8, check_xml
 from spectraloom.io.records import Record
-from spectraloom.io.xml_guard import as_utf8, check_xml
 
 MAX_CHANNELS = 2**20
 _MOST_COUNTS = 2.0**53  # beyond, float64 cannot count

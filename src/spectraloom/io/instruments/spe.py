@@ -11,9 +11,14 @@ import numpy as np
 from spectraloom._typing import Array
 from spectraloom.data import Axis, Spectra
 from spectraloom.errors import AxisError, FormatError
-from spectraloom.io.describe import require_counts, require_one, start_moments, text_column
+from spectraloom.io.instruments.describe import (
+    require_counts,
+    require_one,
+    start_moments,
+    text_column,
+)
+from spectraloom.io.instruments.xml_guard import as_utf8
 from spectraloom.io.records import Record
-from spectraloom.io.xml_guard import as_utf8
 
 _MOST_COUNTS = 2.0**53  # beyond, float64 cannot count
 _LEAST_BYTES = 1024  # the native reader takes no very short files

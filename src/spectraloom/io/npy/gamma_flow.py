@@ -18,8 +18,8 @@ from spectraloom._typing import Array
 from spectraloom.data import Axis, Spectra
 from spectraloom.data.axis import shift_polynomial
 from spectraloom.errors import FormatError, SpectraloomError
-from spectraloom.io.numpy_array import MAGIC, read_array, read_header
-from spectraloom.io.pickled_arrays import PickledArray, read_pickled
+from spectraloom.io.npy.numpy_array import MAGIC, read_array, read_header
+from spectraloom.io.npy.pickled_arrays import PickledArray, read_pickled
 from spectraloom.io.source import MAX_BYTES, Source
 
 _TERMS = ("offset", "slope", "quad")

@@ -15,8 +15,8 @@ import numpy as np
 from spectraloom._typing import Array, FloatArray
 from spectraloom.data import Spectra
 from spectraloom.errors import FormatError, SpectraloomError
-from spectraloom.io.table_axis import axis_marker, make_axis
-from spectraloom.io.table_columns import canonical_name, read_columns
+from spectraloom.io.tables.axis import axis_marker, make_axis
+from spectraloom.io.tables.columns import canonical_name, read_columns
 
 MAX_CELLS = 50_000_000
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)

@@ -9,7 +9,7 @@ import numpy as np
 from spectraloom._typing import FloatArray
 from spectraloom.data import Axis
 from spectraloom.errors import FormatError
-from spectraloom.io.table_columns import canonical_name
+from spectraloom.io.tables.columns import canonical_name
 
 _UNITS = {
     "ev": ("energy", "eV"),

@@ -11,8 +11,8 @@ import numpy as np
 
 from spectraloom._typing import Array
 from spectraloom.data import Axis, Spectra
-from spectraloom.io.describe import require_counts, start_moments, text_column
-from spectraloom.io.native_records import NO_NAME
+from spectraloom.io.instruments.describe import require_counts, start_moments, text_column
+from spectraloom.io.instruments.specutils_records import NO_NAME
 
 _CLASSES = {
     "foreground": "Foreground",

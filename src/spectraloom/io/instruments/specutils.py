@@ -21,11 +21,11 @@ import SpecUtils
 
 from spectraloom.data import Spectra
 from spectraloom.errors import FormatError, SpectraloomError
-from spectraloom.io import guards, n42, pcf, spe
-from spectraloom.io.native_records import records_of
+from spectraloom.io.instruments import guards, n42, pcf, spe
+from spectraloom.io.instruments.specutils_records import records_of
+from spectraloom.io.instruments.xml_guard import as_utf8
 from spectraloom.io.records import Record, group_records
 from spectraloom.io.source import Source
-from spectraloom.io.xml_guard import as_utf8
 
 Check = Callable[[bytes, str], tuple[bytes, Any]]
 Refine = Callable[[list[Record], Any], None]

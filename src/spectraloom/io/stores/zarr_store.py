@@ -14,7 +14,7 @@ from spectraloom._typing import Array
 from spectraloom.data import Spectra
 from spectraloom.errors import FormatError
 from spectraloom.io.source import Source
-from spectraloom.io.store_layout import (
+from spectraloom.io.stores.layout import (
     array_keys,
     dump_settings,
     from_arrays,

@@ -19,7 +19,7 @@ import numpy as np
 
 from spectraloom._typing import Array
 from spectraloom.errors import FormatError
-from spectraloom.io.numpy_array import require_unicode
+from spectraloom.io.npy.numpy_array import require_unicode
 
 MAX_STEPS = 5_000_000
 _NUMBERS = frozenset(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)) | {

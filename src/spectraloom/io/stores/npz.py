@@ -8,9 +8,9 @@ import numpy as np
 
 from spectraloom.data import Spectra
 from spectraloom.errors import FormatError
-from spectraloom.io.numpy_array import read_array
+from spectraloom.io.npy.numpy_array import read_array
 from spectraloom.io.source import Source
-from spectraloom.io.store_layout import (
+from spectraloom.io.stores.layout import (
     array_keys,
     dump_settings,
     from_arrays,

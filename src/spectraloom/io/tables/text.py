@@ -12,8 +12,8 @@ from pathlib import Path
 from spectraloom.data import Spectra
 from spectraloom.errors import FormatError
 from spectraloom.io.source import Source
-from spectraloom.io.table_exact import is_exact, read_exact, write_exact
-from spectraloom.io.table_layout import Table, is_number, read_table
+from spectraloom.io.tables.exact import is_exact, read_exact, write_exact
+from spectraloom.io.tables.layout import Table, is_number, read_table
 
 _QUOTED = re.compile(r'"[^"]*"')
 _COMMA_NUMBER = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)

@@ -1,0 +1,3 @@
+"""Instrument files: what SandiaSpecUtils reads, guarded, and what we read and write ourselves."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Spectraloom's own lossless stores: npz and zarr."""
+
+from __future__ import annotations

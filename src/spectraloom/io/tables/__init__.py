@@ -1,0 +1,3 @@
+"""Tables of spectra: text files and workbooks."""
+
+from __future__ import annotations
