@@ -60,7 +60,7 @@ def print_pairs(facts: dict[str, Any], title: str | None = None) -> None:
 
 def print_scores(judged: dict[str, Any]) -> None:
     """Print the scores of judged sets."""
-    table = Table("spectra", "number", "first source right", "whole set right", "micro-F1")
+    table = Table("spectra", "number", "largest source right", "whole set right", "micro-F1")
     for one in judged.values():
         scores = one.to_dict()
         table.add_row(

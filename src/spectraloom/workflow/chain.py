@@ -42,9 +42,10 @@ class Judged:
     spectra : Spectra
     result : Result
     truth : ndarray of str, shape (n,)
-        The first source of each spectrum, or the background.
+        The one label to compare with: what the model named first, if it is truly there, else the
+        first true source, or the background.
     confusion : Confusion
-        Of the first source.
+        Of the largest source.
     sets : SetScores
         Of all sources.
     """
@@ -137,6 +138,12 @@ def judge(name: str, model: SupervisedNMF, spectra: Spectra) -> Judged:
     """
     result = model.analyze(spectra)
     truth = source_labels(spectra, model.background)
+    if result.top is not None:
+        # In a mixture any of the sources may be the largest; labels do not say which.
+        there = [top in entry for top, entry in zip(result.top, spectra.labels, strict=True)]
+        several = np.array([len(entry) > 1 for entry in spectra.labels])
+        named = several & np.array(there) & (result.top != model.background)
+        truth = np.where(named, result.top, truth)
     known = {label for entry in spectra.labels for label in entry} | set(model.classes_.tolist())
     sources = sorted(known - {model.background})
     return Judged(

@@ -105,7 +105,7 @@ def summary_section(chain: Chain) -> Section:
     blocks: list[Block] = [
         Table(
             "How often the model is right",
-            ["Spectra", "Number", "First source right", "Whole set right", "Micro-F1"],
+            ["Spectra", "Number", "Largest source right", "Whole set right", "Micro-F1"],
             rows,
         )
     ]
@@ -207,7 +207,7 @@ def judged_section(judged: Judged) -> Section:
     wrong = int((~judged.right).sum())
     blocks: list[Block] = [
         Text(
-            f"{len(judged.spectra)} spectra: the first source is right in "
+            f"{len(judged.spectra)} spectra: the largest source is right in "
             f"{percent(matrix.accuracy)}, the whole set of sources in "
             f"{percent(judged.sets.exact_match)} (micro-F1 {judged.sets.micro_f1:.3f}, "
             f"macro-F1 {judged.sets.macro_f1:.3f})."
@@ -219,7 +219,7 @@ def judged_section(judged: Judged) -> Section:
             "Rows are true labels, columns what the model said.",
         ),
         Table(
-            "Precision and recall of the first source",
+            "Precision and recall of the largest source",
             ["Class", "Spectra", "Precision", "Recall", "F1"],
             [
                 [
@@ -248,7 +248,7 @@ def judged_section(judged: Judged) -> Section:
         blocks.append(
             Picture(
                 plot.plot_misclassified(judged.spectra, result, truth, n=_MISCLASSIFIED),
-                f"{min(wrong, _MISCLASSIFIED)} spectra whose first source is wrong, with the fit.",
+                f"{min(wrong, _MISCLASSIFIED)} spectra whose largest source is wrong, with the fit.",
                 "Misclassified examples.",
             )
         )

@@ -288,7 +288,8 @@ body { margin: 0 auto; max-width: 60rem; padding: 1.5rem 1rem 4rem; background: 
 h1 { font-size: 1.8rem; line-height: 1.25; margin: 0 0 1rem; }
 h2 { font-size: 1.35rem; line-height: 1.3; margin: 2.5rem 0 0.75rem; padding-top: 0.5rem;
   border-top: 1px solid var(--line); }
-h1, h2, p, figcaption, li, th, td { overflow-wrap: anywhere; }
+h1, h2, p, figcaption, li { overflow-wrap: anywhere; }
+th, td { overflow-wrap: break-word; }
 p { max-width: 46rem; }
 a { color: var(--link); }
 a:focus-visible, .wide:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
