@@ -104,8 +104,10 @@ def standard_errors(
     """Standard uncertainties of amounts, summed over the templates of each group.
 
     Propagates the variances through the least squares estimate without the constraint, which is
-    linear in the data. Where the constraint is active the true spread is smaller, so these are
-    upper bounds there.
+    linear in the data. A template that is really absent varies less than that, because the
+    constraint holds it. A sum over several similar templates may be off by more: the constraint
+    acts on each of them, which shifts the sum (by half its uncertainty for two templates that
+    differ by 2 %) and widens it by about a tenth.
 
     Parameters
     ----------

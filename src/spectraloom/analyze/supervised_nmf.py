@@ -166,7 +166,7 @@ class SupervisedNMF(TransformerMixin, SpectralEstimator):  # type: ignore[misc]
         areas = np.abs(loadings[:, self._fitted]).sum(axis=1)
         if not areas.all():
             raise FitError(
-                f"class {self.loading_names_[int(np.argmin(areas))]!r} has no counts in the "
+                f"class {str(self.loading_names_[int(np.argmin(areas))])!r} has no counts in the "
                 "window of the fit: remove its spectra or widen the window"
             )
         self.loadings_ = loadings / areas[:, np.newaxis]
@@ -541,16 +541,20 @@ def _label_set(entry: Any) -> tuple[str, ...]:
 
 def _numeric_type(y: Any) -> np.dtype[Any] | None:
     """Type of labels that are numbers, else None."""
-    entries = [] if y is None else list(np.asarray(y, dtype=object).ravel())
-    if not entries or not all(
-        isinstance(entry, _NUMBER) and not isinstance(entry, bool) for entry in entries
-    ):
+    if y is None or (isinstance(y, (list, tuple)) and not all(map(_is_number, y))):
         return None
-    return np.asarray(entries).dtype
+    dtype = np.asarray(y).dtype
+    if dtype == object and all(map(_is_number, y)):
+        dtype = np.asarray(list(y)).dtype
+    return dtype if dtype.kind in "iuf" else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, _NUMBER) and not isinstance(value, bool)
 
 
 def _is_share(value: Any) -> bool:
-    return isinstance(value, _NUMBER) and bool(0 <= value < 1)
+    return _is_number(value) and bool(0 <= value < 1)
 
 
 def _is_count(value: Any) -> bool:
