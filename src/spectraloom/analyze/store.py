@@ -22,6 +22,7 @@ FORMAT = 1
 CARD, ARRAYS = "card.json", "arrays.safetensors"
 _MAX_CARD = 8 * 2**20
 _MAX_ARRAYS = 64 * 2**20  # unless the file itself is larger: arrays are stored as they are
+_ROUNDING = 1e-6
 _TEXT_ARRAYS = ("classes_", "loading_names_")
 _NUMBER_ARRAYS = ("loadings_", "loading_classes_", "weights_")
 _MODELS = {"SupervisedNMF": SupervisedNMF}
@@ -73,13 +74,10 @@ def load(path: str | Path) -> SupervisedNMF:
         If the file is no such model, is damaged, or was written by a later version.
     """
     card = load_card(path)
+    content = _member(path, ARRAYS, max(_MAX_ARRAYS, Path(path).stat().st_size))
     safetensors = importlib.import_module("safetensors.numpy")
     try:
-        limit = max(_MAX_ARRAYS, Path(path).stat().st_size)
-        arrays = safetensors.load(_member(path, ARRAYS, limit))
-        return _unpack(card, arrays)
-    except FormatError:
-        raise
+        return _unpack(card, safetensors.load(content))
     except Exception as error:  # whatever a hostile card or array set off
         raise FormatError(f"{path}: the model file is damaged ({error})") from error
 
@@ -201,5 +199,8 @@ def _check_arrays(model: SupervisedNMF) -> None:
         raise FormatError("loadings or weights are not finite")
     if sorted(set(model.loading_classes_.tolist())) != list(range(classes)) or not classes:
         raise FormatError("the loadings do not belong to the classes of the card")
-    if (model.weights_ < 0).any() or not (model.loadings_ * model.weights_).any(axis=1).all():
-        raise FormatError("a weight is negative, or a loading is empty where the model fits")
+    if not ((model.weights_ >= 0) & (model.weights_ <= 1)).all() or not model.weights_.any():
+        raise FormatError("weights lie between zero and one, and not all are zero")
+    fitted = np.abs(model.loadings_[:, model.weights_ > 0])
+    if fitted.max() > 1 + _ROUNDING or (np.abs(fitted.sum(axis=1) - 1) > _ROUNDING).any():
+        raise FormatError("a loading does not have unit area where the model fits")

@@ -543,10 +543,10 @@ def _numeric_type(y: Any) -> np.dtype[Any] | None:
     """Type of labels that are numbers, else None."""
     if y is None or (isinstance(y, (list, tuple)) and not all(map(_is_number, y))):
         return None
-    dtype = np.asarray(y).dtype
-    if dtype == object and all(map(_is_number, y)):
-        dtype = np.asarray(list(y)).dtype
-    return dtype if dtype.kind in "iuf" else None
+    given = np.asarray(y)
+    if given.dtype.kind == "O" and all(map(_is_number, given)):
+        given = np.asarray(given.tolist())
+    return given.dtype if given.dtype.kind in "iuf" else None
 
 
 def _is_number(value: Any) -> bool:
