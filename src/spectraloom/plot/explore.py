@@ -96,7 +96,16 @@ def _draw_means(
         look = line_look(detectors.index(means.detectors[k]))
         # On a logarithmic scale a band below zero has no lower edge; the axis cuts it.
         low = mean - spread if mean.min() < 0 or not log else np.maximum(mean - spread, 1e-300)
-        draw_band(ax, axis, low, mean + spread, facecolor=look["color"], alpha=0.25, linewidth=0)
+        draw_band(
+            ax,
+            axis,
+            low,
+            mean + spread,
+            facecolor=look["color"],
+            alpha=0.2,
+            linewidth=0,
+            zorder=0.8,
+        )
         draw_spectrum(ax, axis, mean, **look)
         numbers.append(f"{means.n_spectra[k]:,}")
     shown = np.concatenate([shown, shown + means.spreads[members][:, channels]])

@@ -136,7 +136,10 @@ def frame_spectrum(ax: Axes, axis: Axis, values: Array, *, log: bool, counts: bo
         return
     top = float(positive.max())
     if values.min() < 0:
-        ax.set_yscale("symlog", linthresh=float(np.abs(values).max()) * 1e-2)
+        largest = float(np.abs(values).max())
+        linear = 10.0 ** np.floor(np.log10(largest * 1e-2))
+        ax.set_yscale("symlog", linthresh=linear)
+        ax.set_ylim(1.6 * min(float(values.min()), -linear), top * 1.6)
         return
     bottom = 0.7 * max(float(positive.min()), top * _DECADES)
     if counts and top > 2:

@@ -6,6 +6,7 @@ import io
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import matplotlib
@@ -13,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis as MatplotlibAxis
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
@@ -163,14 +165,22 @@ def plain(text: object, *, longest: int = _LONGEST) -> str:
     """Text for a figure: shown as it is, whatever a label contains.
 
     Dollar signs would start a formula, and a leading underscore would hide a legend entry.
-    Control characters become spaces; long texts are cut.
+    Control characters become spaces, characters that the font lacks a replacement sign; long texts
+    are cut.
     """
     shown = "".join(c if c.isprintable() else " " for c in str(text)).strip()
+    shown = "".join(c if ord(c) in _characters() else "\ufffd" for c in shown)
     if len(shown) > longest:
         shown = shown[: longest - 1] + "…"
     if shown.startswith("_"):
         shown = "\u2007" + shown  # a space that str.startswith does not skip
     return shown.replace("$", r"\$") or "(no name)"
+
+
+@lru_cache(maxsize=1)
+def _characters() -> frozenset[int]:
+    """Code points of the font that matplotlib brings along and that all figures use."""
+    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
 
 
 def legend_above(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
@@ -236,7 +246,7 @@ def require_at_most(number: int, most: int, what: str, instead: str) -> None:
         raise DataError(f"one figure shows up to {most} {what}, got {number}: {instead}")
 
 
-def as_png(figure: Figure, *, dpi: int = 130) -> bytes:
+def as_png(figure: Figure, *, dpi: int = 120) -> bytes:
     """Figure as PNG; the same data give the same bytes.
 
     Parameters
