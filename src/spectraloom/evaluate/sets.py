@@ -54,7 +54,18 @@ class EvaluationSets:
 
 
 def standard_axis(n_channels: int) -> Axis:
-    """Axis of the reference's standard calibration."""
+    """Axis of the reference's standard calibration.
+
+    Raises
+    ------
+    DataError
+        If there are too few channels to leave out those below its window.
+    """
+    if n_channels <= reference.FIRST_CHANNEL:
+        raise DataError(
+            f"spectra of {n_channels} channels are not in the layout of the GAMMA_FLOW data, which "
+            "have 256"
+        )
     return Axis.from_polynomial(shift_polynomial(reference.STANDARD_CALIBRATION, -0.5), n_channels)
 
 
@@ -65,7 +76,8 @@ def sort_by_role(
 
     Detectors are told by the data: ``simulated`` is the simulation, every other one is measured.
     A measured file with background only teaches the background; one with mixtures or unknown
-    sources is a multi-label file. Exact copies of the preceding spectrum of a file are removed.
+    sources is a multi-label file. The whole file tells, also where its spectra lie on several axes.
+    Exact copies of the preceding spectrum of a file are removed.
 
     Parameters
     ----------
@@ -80,14 +92,16 @@ def sort_by_role(
     Raises
     ------
     DataError
-        If there is nothing simulated or no background file.
+        If there is nothing simulated or no background file, or a spectrum has no label.
     """
-    files = [one for group in groups for one in _by_file(group)]
-    simulated = [one for one in files if _is_simulated(one)]
+    files = _by_file(groups)
     # Copies in a simulation are no logger's fault; the split keeps them on one side.
-    measured = [remove_duplicates(one) for one in files if not _is_simulated(one)]
+    simulated = [one for (_, made), parts in files.items() if made for one in parts]
+    measured = [
+        [remove_duplicates(one) for one in parts] for (_, made), parts in files.items() if not made
+    ]
     trained = {label for one in simulated for entry in one.labels for label in entry}
-    background = [one for one in measured if not _sources(one)]
+    background = [one for parts in measured if not any(_sources(parts)) for one in parts]
     if not simulated or not background:
         raise DataError(
             "the benchmark trains on spectra of detector 'simulated' and on a measured file with "
@@ -97,14 +111,15 @@ def sort_by_role(
     single: list[Spectra] = []
     multi: list[Spectra] = []
     unknown: list[Spectra] = []
-    for one in measured:
-        sources = [set(entry) - {BACKGROUND} for entry in one.labels]
+    for parts in measured:
+        sources = _sources(parts)
         if not any(sources):
             continue
-        foreign = np.array([not entry <= trained for entry in sources])
-        several = any(len(entry) > 1 for entry in sources)
-        (multi if several or foreign.any() else single).append(one[~foreign])
-        unknown.append(one[foreign])
+        one_known = all(len(entry) <= 1 and entry <= trained for entry in sources)
+        for one in parts:
+            foreign = np.array([not entry <= trained for entry in _sources([one])], dtype=bool)
+            (single if one_known else multi).append(one[~foreign])
+            unknown.append(one[foreign])
 
     def join(parts: list[Spectra]) -> Spectra | None:
         moved = [_plain(rebinning(part, axis)) for part in parts if len(part)]
@@ -132,17 +147,27 @@ def source_labels(spectra: Spectra, background: str | None = BACKGROUND) -> Arra
     return np.asarray(names, dtype=np.str_)
 
 
-def _by_file(group: Spectra) -> list[Spectra]:
-    names = group.column("file").astype(str)
-    return [group[names == name] for name in dict.fromkeys(names.tolist())]
+def _by_file(groups: Sequence[Spectra]) -> dict[tuple[str, bool], list[Spectra]]:
+    """Parts of each file, one for each axis, by name and whether they are simulated."""
+    files: dict[tuple[str, bool], list[Spectra]] = {}
+    for group in groups:
+        unlabelled = sum(not entry for entry in group.labels)
+        if unlabelled:
+            raise DataError(
+                f"{unlabelled} spectra with {group.axis.describe()} have no label: each must name "
+                f"its sources, or {BACKGROUND!r}"
+            )
+        names = group.column("file").astype(np.str_)
+        made = np.char.lower(group.column("detector").astype(np.str_)) == SIMULATED
+        for key in dict.fromkeys(zip(names.tolist(), made.tolist(), strict=True)):
+            rows = (names == key[0]) & (made == key[1])
+            files.setdefault(key, []).append(group[rows])
+    return files
 
 
-def _is_simulated(one: Spectra) -> bool:
-    return bool((np.char.lower(one.column("detector").astype(str)) == SIMULATED).all())
-
-
-def _sources(one: Spectra) -> set[str]:
-    return {label for entry in one.labels for label in entry} - {BACKGROUND}
+def _sources(parts: Sequence[Spectra]) -> list[set[str]]:
+    """Sources of each spectrum; none in pure background."""
+    return [set(entry) - {BACKGROUND} for one in parts for entry in one.labels]
 
 
 def _plain(spectra: Spectra) -> Spectra:
