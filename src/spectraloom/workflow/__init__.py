@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from spectraloom.workflow.chain import Chain, Judged, judge, run_chain
+from spectraloom.workflow.convert import convert
 from spectraloom.workflow.demo import run_demo, simulated_sets
+from spectraloom.workflow.describe import describe
+from spectraloom.workflow.origin import attribution
 from spectraloom.workflow.pages import (
     chain_report,
     evaluation_report,
@@ -12,6 +15,7 @@ from spectraloom.workflow.pages import (
 )
 from spectraloom.workflow.prepare import onto_axis, prepare, read_prepared
 from spectraloom.workflow.report import Report
+from spectraloom.workflow.simulate import simulate_from_text
 from spectraloom.workflow.train import (
     Training,
     read_for,
@@ -19,13 +23,18 @@ from spectraloom.workflow.train import (
     train,
     write_result,
 )
+from spectraloom.workflow.trust import doubts
 
 __all__ = [
     "Chain",
     "Judged",
     "Report",
     "Training",
+    "attribution",
     "chain_report",
+    "convert",
+    "describe",
+    "doubts",
     "evaluation_report",
     "explore_report",
     "judge",
@@ -36,6 +45,7 @@ __all__ = [
     "read_prepared",
     "run_chain",
     "run_demo",
+    "simulate_from_text",
     "simulated_sets",
     "study_for_model",
     "train",

@@ -21,6 +21,7 @@ from spectraloom.analyze.outlier import OutlierStudy, study_outliers
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
+from spectraloom.errors import LabelError
 from spectraloom.evaluate.metrics import Confusion, SetScores, confusion, set_scores
 from spectraloom.evaluate.robustness import RobustnessPoint, robustness
 from spectraloom.evaluate.sets import EvaluationSets, source_labels
@@ -64,7 +65,8 @@ class Judged:
         return np.asarray(top == self.truth)
 
     def to_dict(self) -> dict[str, Any]:
-        """Scores for JSON."""
+        """Scores for JSON; ``not_in_model`` lists labels that the model was never shown."""
+        labels = {label for entry in self.spectra.labels for label in entry}
         return {
             "n": len(self.spectra),
             "accuracy": self.confusion.accuracy,
@@ -72,6 +74,8 @@ class Judged:
             "exact_match": self.sets.exact_match,
             "micro_f1": self.sets.micro_f1,
             "macro_f1": self.sets.macro_f1,
+            "flagged": flagged(self.result),
+            "not_in_model": sorted(labels - set(self.result.names)),
         }
 
 
@@ -124,7 +128,13 @@ class Chain:
         }
 
 
-def judge(name: str, model: SupervisedNMF, spectra: Spectra) -> Judged:
+def judge(
+    name: str,
+    model: SupervisedNMF,
+    spectra: Spectra,
+    *,
+    progress: Callable[[float, str], None] | None = None,
+) -> Judged:
     """Compare a model's answers with the labels of spectra.
 
     Parameters
@@ -135,24 +145,34 @@ def judge(name: str, model: SupervisedNMF, spectra: Spectra) -> Judged:
         A fitted model.
     spectra : Spectra
         With a column ``labels``.
+    progress : callable, optional
+
+    Raises
+    ------
+    LabelError
+        If a spectrum has no label.
     """
-    result = model.analyze(spectra)
-    truth = source_labels(spectra, model.background)
-    if result.top is not None:
-        # In a mixture any of the sources may be the largest; labels do not say which.
-        there = [top in entry for top, entry in zip(result.top, spectra.labels, strict=True)]
-        several = np.array([len(entry) > 1 for entry in spectra.labels])
-        named = several & np.array(there) & (result.top != model.background)
-        truth = np.where(named, result.top, truth)
-    known = {label for entry in spectra.labels for label in entry} | set(model.classes_.tolist())
-    sources = sorted(known - {model.background})
+    labels = spectra.labels
+    missing = sum(not entry for entry in labels)
+    if missing:
+        raise LabelError(
+            f"{missing} of {len(spectra)} spectra have no label to compare the answers with: leave "
+            "them out, or label them"
+        )
+    result = model.analyze(spectra, progress=progress)
+    first = source_labels(spectra, model.background)
+    found = first if result.top is None else result.top
+    sources = [set(entry) - {model.background} for entry in labels]
+    there = np.array([top in entry for top, entry in zip(found, sources, strict=True)], dtype=bool)
+    truth = np.where(there, found, first)
+    known = set().union(*sources) | set(model.classes_.tolist())
     return Judged(
         name,
         spectra,
         result,
         truth,
-        confusion(truth, result.top if result.top is not None else truth),
-        set_scores(spectra.labels, model.predict_sets(spectra), names=sources),
+        confusion(truth, found),
+        set_scores(labels, result.labels, names=sorted(known - {model.background})),
     )
 
 

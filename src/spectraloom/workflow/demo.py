@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from spectraloom import datasets
 from spectraloom.analyze.store import save
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.spectra import Spectra
@@ -14,8 +13,10 @@ from spectraloom.evaluate.sets import EvaluationSets, sort_by_role, standard_axi
 from spectraloom.generate.demo import demo_sets
 from spectraloom.io import read_groups
 from spectraloom.workflow.chain import Chain, run_chain
+from spectraloom.workflow.origin import attribution
 from spectraloom.workflow.pages import chain_report
 from spectraloom.workflow.prepare import common_axis, onto_axis, part_of
+from spectraloom.workflow.target import require_folder
 
 _SIMULATED_NOTE = (
     "All spectra were simulated by Spectraloom with a fixed seed: line tables, Compton continuum, "
@@ -76,27 +77,31 @@ def run_demo(
     chain : Chain
     report : Path
         Path of the report.
+
+    Raises
+    ------
+    FormatError
+        If the folder cannot be made, or the data cannot be read.
+    DataError
+        If there is nothing to train on.
     """
     report = part_of(progress, 0.0, 1.0)
+    folder = require_folder(out)
     if data is None:
         report(0.0, "simulating spectra")
-        sets, attribution = simulated_sets(seed, scale), _SIMULATED_NOTE
+        sets, note = simulated_sets(seed, scale), _SIMULATED_NOTE
         model = SupervisedNMF()
     else:
         report(0.0, "reading spectra")
         groups = read_groups(data)
         axis = standard_axis(groups[0].n_channels)
-        sets = sort_by_role(groups, axis)
-        known = datasets.recognise(data)
-        attribution = "" if known is None else known.attribution
+        sets, note = sort_by_role(groups, axis), attribution(groups, [data])
         centers = axis.centers
         model = SupervisedNMF(window=(float(centers[FIRST_CHANNEL]), float(centers[-1])))
     chain = run_chain(sets, model=model, seed=seed + 1, progress=part_of(progress, 0.1, 0.8))
     report(0.8, "drawing the report")
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
     save(chain.model, folder / "model.loom")
     page = folder / "report.html"
-    chain_report(chain, attribution=attribution).write(page)
+    chain_report(chain, attribution=note).write(page)
     report(1.0, "done")
     return chain, page

@@ -1,4 +1,4 @@
-"""What a set of spectra holds, in a few lines."""
+"""What a set of spectra holds: facts for programs, and the same in a few lines for people."""
 
 from __future__ import annotations
 
@@ -6,72 +6,129 @@ from typing import Any
 
 import numpy as np
 
-from spectraloom._typing import FloatArray
+from spectraloom._typing import Array, FloatArray
 from spectraloom.analyze.explore import label_text
 from spectraloom.data.spectra import Spectra
+from spectraloom.workflow.origin import attribution
 
-_MOST = 12  # values of a column that are listed
+_MOST = 12  # values of a column that are shown
+_LISTED = ("detector", "file", "title", "source_type", "absorber")
+_NOTES = ("calibration_note", "skipped")
 
 
 def describe(spectra: Spectra) -> dict[str, Any]:
-    """Facts for ``spectraloom info``, plain values for JSON.
+    """Facts for ``spectraloom info --json``, plain values.
 
     Parameters
     ----------
     spectra : Spectra
+
+    Returns
+    -------
+    dict
+        ``spectra`` (their number), ``kind``, ``axis``, and what is known of ``source``,
+        ``format``, ``totals``, ``live_time``, ``real_time`` (seconds), ``labels`` with the number
+        of spectra of each label set, the different values of columns such as ``detector``,
+        ``start_time``, the names of further ``columns``, and notes.
     """
-    totals = spectra.totals
+    axis = spectra.axis
     facts: dict[str, Any] = {
         "source": spectra.attrs.get("source", ""),
         "format": spectra.attrs.get("format", ""),
         "spectra": len(spectra),
-        "axis": spectra.axis.describe(),
-        "calibrated": spectra.axis.is_calibrated,
         "kind": spectra.kind,
+        "axis": {
+            "description": axis.describe(),
+            "calibrated": axis.is_calibrated,
+            "channels": axis.n_channels,
+            "binned": axis.binned,
+            "quantity": axis.quantity,
+            **(_ends(axis.values) | {"unit": axis.unit} if axis.is_calibrated else {}),
+        },
     }
     if spectra.kind != "complex":
-        facts["total per spectrum"] = _range(totals)
-        facts["total"] = float(totals.sum())
+        facts["totals"] = _range(spectra.totals) | {"sum": float(spectra.totals.sum())}
     for name in ("live_time", "real_time"):
         times = getattr(spectra, name)
-        if times is not None:
-            facts[f"{name.replace('_', ' ')} (s)"] = _range(times)
+        if times is not None and np.isfinite(times).any():
+            facts[name] = _range(times)
     if "labels" in spectra.columns:
         texts, numbers = np.unique(
             [label_text(entry) for entry in spectra.labels], return_counts=True
         )
-        facts["labels"] = ", ".join(f"{t} ({n})" for t, n in zip(texts, numbers, strict=True))
-    for name in ("detector", "file", "title", "source_type"):
+        facts["labels"] = dict(zip(texts.tolist(), numbers.tolist(), strict=True))
+    for name in _LISTED:
         if name in spectra.columns:
-            facts[name] = _listed(spectra.columns[name].astype(str).tolist())
-    if "start_time" in spectra.columns:
-        known = spectra.columns["start_time"]
-        known = known[~np.isnat(known)] if known.dtype.kind == "M" else known
-        if len(known):
-            facts["start time"] = f"{known.min()} to {known.max()}"
-    others = [
-        name
-        for name in spectra.columns
-        if name not in ("labels", "detector", "file", "title", "source_type", "start_time")
-    ]
-    facts["other columns"] = ", ".join(others)
-    for note in ("calibration_note", "skipped"):
-        if note in spectra.attrs:
-            facts[note.replace("_", " ")] = spectra.attrs[note]
-    return {name: value for name, value in facts.items() if value not in ("", [])}
+            values = dict.fromkeys(spectra.columns[name].astype(np.str_).tolist())
+            facts[name] = [text for text in values if text]
+    facts |= _start_times(spectra.columns.get("start_time"))
+    shown = ("labels", "start_time", *_LISTED)
+    facts["columns"] = [name for name in spectra.columns if name not in shown]
+    facts |= {note: spectra.attrs[note] for note in _NOTES if note in spectra.attrs}
+    facts["attribution"] = attribution([spectra])
+    return {name: value for name, value in facts.items() if value not in ("", [], {})}
 
 
-def _range(values: FloatArray) -> str:
+def in_words(facts: dict[str, Any]) -> dict[str, str]:
+    """What :func:`describe` found, a short text each.
+
+    Parameters
+    ----------
+    facts : dict
+        As :func:`describe` gives them.
+    """
+    words: dict[str, str] = {}
+    for name, value in facts.items():
+        if name == "axis":
+            words["axis"] = value["description"]
+        elif name in ("totals", "live_time", "real_time"):
+            unit = "" if name == "totals" else " s"
+            words[name.replace("_", " ")] = _range_text(value, unit)
+        elif name == "labels":
+            words["labels"] = _listed([f"{text} ({number:,})" for text, number in value.items()])
+        elif name == "start_time":
+            first, last = value["min"], value["max"]
+            words["start time"] = first if first == last else f"{first} to {last}"
+        elif isinstance(value, list):
+            title = "other columns" if name == "columns" else name.replace("_", " ")
+            words[title] = _listed([str(entry) for entry in value])
+        else:
+            words[name.replace("_", " ")] = f"{value:,}" if isinstance(value, int) else str(value)
+    return words
+
+
+def _ends(values: FloatArray) -> dict[str, float]:
+    return {"low": float(values[0]), "high": float(values[-1])}
+
+
+def _range(values: FloatArray) -> dict[str, Any]:
     known = values[np.isfinite(values)]
-    if not len(known):
-        return "unknown"
-    low, high = float(known.min()), float(known.max())
-    text = f"{low:.10g}" if low == high else f"{low:.10g} to {high:.10g}"
+    ends = {"min": float(known.min()), "max": float(known.max())} if len(known) else {}
     missing = len(values) - len(known)
-    return f"{text} (unknown for {missing})" if missing else text
+    return {**ends, **({"unknown": missing} if missing else {})}
+
+
+def _range_text(found: dict[str, Any], unit: str) -> str:
+    if "min" not in found:
+        return "unknown"
+    low, high = f"{found['min']:,.7g}", f"{found['max']:,.7g}"
+    text = f"{low}{unit}" if low == high else f"{low} to {high}{unit}"
+    if low != high and "sum" in found:
+        text += f", together {found['sum']:,.9g}"
+    return f"{text} (unknown for {found['unknown']:,})" if "unknown" in found else text
+
+
+def _start_times(column: Array | None) -> dict[str, Any]:
+    if column is None or column.dtype.kind != "M":
+        return {}
+    known = column[~np.isnat(column)]
+    if not len(known):
+        return {}
+    # Seconds are enough to find a measurement; the file keeps the rest.
+    first, last = np.datetime_as_string([known.min(), known.max()], unit="s").tolist()
+    return {"start_time": {"min": first, "max": last}}
 
 
 def _listed(values: list[str]) -> str:
-    unique = [text for text in dict.fromkeys(values) if text]
-    more = f" and {len(unique) - _MOST} more" if len(unique) > _MOST else ""
-    return ", ".join(unique[:_MOST]) + more
+    more = f" and {len(values) - _MOST:,} more" if len(values) > _MOST else ""
+    return ", ".join(values[:_MOST]) + more

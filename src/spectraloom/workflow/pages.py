@@ -18,6 +18,7 @@ from spectraloom.analyze.outlier import OutlierStudy
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.spectra import Spectra
 from spectraloom.evaluate.robustness import RobustnessPoint
+from spectraloom.workflow import origin
 from spectraloom.workflow.chain import Chain, Judged, flagged
 from spectraloom.workflow.report import Block, Picture, Report, Section, Table, Text
 
@@ -53,7 +54,9 @@ def chain_report(chain: Chain, *, attribution: str = "") -> Report:
     )
 
 
-def explore_report(spectra: Spectra, *, window: tuple[float, float] | None = None) -> Report:
+def explore_report(
+    spectra: Spectra, *, window: tuple[float, float] | None = None, attribution: str | None = None
+) -> Report:
     """Report that explores labelled spectra.
 
     Parameters
@@ -62,11 +65,14 @@ def explore_report(spectra: Spectra, *, window: tuple[float, float] | None = Non
         With a column ``labels``.
     window : (float, float), optional
         Part of the axis to compare.
+    attribution : str, optional
+        Who must be named for the data; by default what their notes say.
     """
     means = mean_spectra(spectra)
     section = explore_section(means, similarity(means, window=window), spectra)
     provenance = {"spectraloom": __version__, "data_sha256": spectra.fingerprint()}
-    attribution = str(spectra.attrs.get("attribution", spectra.attrs.get("licence", "")))
+    if attribution is None:
+        attribution = origin.attribution([spectra])
     return Report("Spectraloom: exploring spectra", [section], provenance, attribution)
 
 
@@ -124,8 +130,9 @@ def summary_section(chain: Chain) -> Section:
         blocks.append(Text(text))
     blocks.append(
         Text(
-            "Accuracy compares the largest source, or background, with the label. The whole set "
-            "is right if every source was found and none besides; the background does not count."
+            "The largest source is right if it is in the spectrum, or if neither there nor in the "
+            "answer is any source. The whole set is right if every source was found and none "
+            "besides; the background does not count."
         )
     )
     return Section("Summary", blocks)
@@ -248,7 +255,7 @@ def judged_section(judged: Judged) -> Section:
         blocks.append(
             Picture(
                 plot.plot_misclassified(judged.spectra, result, truth, n=_MISCLASSIFIED),
-                f"{min(wrong, _MISCLASSIFIED)} spectra whose largest source is wrong, with the fit.",
+                f"{min(wrong, _MISCLASSIFIED)} spectra with a wrong largest source, and the fit.",
                 "Misclassified examples.",
             )
         )

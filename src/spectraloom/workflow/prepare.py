@@ -45,6 +45,8 @@ def onto_axis(groups: Sequence[Spectra], axis: Axis) -> Spectra:
     ------
     CalibrationError
         If spectra on another axis are uncalibrated.
+    AxisError
+        If the axes do not overlap or measure different things.
     """
     moved = []
     for group in groups:
@@ -121,7 +123,8 @@ def _select(
     if detectors is not None:
         keep &= np.isin(_texts(group, "detector"), list(detectors))
     if labels is not None:
-        keep &= np.array([set(entry) <= set(labels) for entry in group.labels], dtype=bool)
+        wanted = set(labels)
+        keep &= np.array([bool(entry) and set(entry) <= wanted for entry in group.labels], bool)
     return group if keep.all() else group[keep]
 
 

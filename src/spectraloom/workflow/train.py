@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +11,23 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from spectraloom._typing import Array
 from spectraloom.analyze.outlier import Method, OutlierStudy, study_outliers
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.axis import Axis
+from spectraloom.data.columns import is_label_sets
 from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
-from spectraloom.errors import DataError, FormatError
+from spectraloom.errors import DataError, FitError
 from spectraloom.evaluate.splits import split_by_group
 from spectraloom.io import read_groups
 from spectraloom.workflow.chain import Judged, judge
 from spectraloom.workflow.prepare import onto_axis, part_of
+from spectraloom.workflow.strict_json import strict_json
+from spectraloom.workflow.target import require_target
+
+RESULT_ENDINGS = (".csv", ".json")
+_CARRIED = ("file", "record", "detector", "title", "start_time", "labels")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,15 +89,26 @@ def train(
     ------
     DataError
         If `holdout` is out of range.
+    FitError
+        If holding out leaves no spectrum of a label to train on, or an outlier boundary is asked
+        for and cannot be found: that takes at least two sources, and spectra with one label each.
     """
     if not 0 <= holdout < 1:
         raise DataError(f"the share to hold out lies in [0, 1), got {holdout:g}")
+    if outliers:
+        _require_study(spectra, model.background)
     report = part_of(progress, 0.0, 1.0)
     report(0.0, "training")
     training, test = spectra, None
     if holdout > 0:
         rows, others = split_by_group(spectra, test_size=holdout, seed=seed)
         training, test = spectra[rows], spectra[others]
+        lost = _names(spectra) - _names(training)
+        if lost:
+            raise FitError(
+                f"holding out {holdout:.0%} leaves no spectrum of {', '.join(sorted(lost))} to "
+                "train on: give more spectra, or hold out fewer or none (--holdout 0)"
+            )
     fitted = clone(model).fit(training)
     study = None
     if outliers:
@@ -100,6 +117,22 @@ def train(
     judged = None if test is None else judge("Hold-out", fitted, test)
     report(1.0, "done")
     return Training(fitted, judged, study)
+
+
+def _names(spectra: Spectra) -> set[str]:
+    return {label for entry in spectra.labels for label in entry}
+
+
+def _require_study(spectra: Spectra, background: str | None) -> None:
+    several = sum(len(entry) > 1 for entry in spectra.labels)
+    sources = sorted(_names(spectra) - {background})
+    if several or len(sources) < 2:
+        what = f"{several} spectra with several labels" if several else f"sources {sources}"
+        raise FitError(
+            "an outlier boundary is found by leaving out one source after the other, which takes "
+            f"at least two sources and spectra with one label each; here are {what}: train "
+            "without it (--no-outliers, in Python outliers=False)"
+        )
 
 
 def study_for_model(
@@ -180,14 +213,12 @@ def write_result(result: Result, path: str | Path) -> None:
     Raises
     ------
     FormatError
-        If the ending is another one.
+        If the ending is another one, or the file cannot be written.
     """
-    path = Path(path)
+    path = require_target(path, endings=RESULT_ENDINGS)
     if path.suffix.lower() == ".json":
-        path.write_text(json.dumps(finite(result.to_dict()), indent=1), encoding="utf-8")
+        path.write_text(strict_json(result.to_dict()), encoding="utf-8")
         return
-    if path.suffix.lower() != ".csv":
-        raise FormatError(f"{path}: results are written as .csv or .json")
     head, rows = result_table(result)
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
@@ -196,34 +227,28 @@ def write_result(result: Result, path: str | Path) -> None:
 
 
 def result_table(result: Result) -> tuple[list[str], list[list[Any]]]:
-    """Head and rows of a result as a table, one row per spectrum."""
-    columns: dict[str, Any] = {
-        name: [" + ".join(entry) if isinstance(entry, tuple) else entry for entry in column]
-        for name, column in result.columns.items()
-        if name in ("file", "record", "detector", "title", "start_time", "labels")
-    }
+    """Head and rows of a result as a table, one row per spectrum; None is an empty cell."""
+    columns: dict[str, Any] = {"spectrum": list(range(len(result)))}
+    columns |= {name: _cells(result.columns[name]) for name in _CARRIED if name in result.columns}
     columns["found"] = [" + ".join(entry) for entry in result.labels]
     if result.top is not None:
         columns["top"] = result.top.tolist()
     for j, name in enumerate(result.names):
         columns[f"amount {name}"] = result.amounts[:, j].tolist()
         if result.uncertainties is not None:
-            columns[f"uncertainty {name}"] = result.uncertainties[:, j].tolist()
+            columns[f"uncertainty {name}"] = _cells(result.uncertainties[:, j])
     shares = result.shares
     columns |= {f"share {name}": shares[:, j].tolist() for j, name in enumerate(result.names)}
     for group in (result.quality, result.flags):
-        columns |= {name: values.tolist() for name, values in group.items()}
+        columns |= {name: _cells(values) for name, values in group.items()}
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
 
 
-def finite(value: Any) -> Any:
-    """JSON-safe copy: what is not a number becomes None, as strict JSON knows no nan."""
-    if isinstance(value, dict):
-        return {str(key): finite(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(entry) for entry in value]
-    if isinstance(value, (float, np.floating)):
-        return float(value) if np.isfinite(value) else None
-    if isinstance(value, np.generic):
-        return value.item()
-    return value
+def _cells(column: Array) -> list[Any]:
+    if is_label_sets(column):
+        return [" + ".join(entry) for entry in column]
+    if column.dtype.kind == "M":
+        return [None if np.isnat(entry) else str(entry) for entry in column]
+    if column.dtype.kind == "f":
+        return [entry if np.isfinite(entry) else None for entry in column.tolist()]
+    return list(column.tolist())

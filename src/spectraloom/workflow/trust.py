@@ -1,0 +1,90 @@
+"""When not to trust an answer, in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from spectraloom._typing import BoolArray
+from spectraloom.analyze.explore import label_text
+from spectraloom.analyze.supervised_nmf import SupervisedNMF
+from spectraloom.data.result import Result
+from spectraloom.data.spectra import Spectra
+
+MOST_OUTSIDE = 0.1
+"""Share of the counts outside the axis of the model above which an answer is in doubt."""
+
+_REASONS = {
+    "empty": "nothing of what the model knows was found",
+    "outlier": "the model does not explain the spectrum: an unknown source, or one that is "
+    "changed by shielding, scattering or drift",
+    "off the axis": f"more than {MOST_OUTSIDE:.0%} of the counts lie outside the axis of the model",
+}
+
+
+def doubts(result: Result, spectra: Spectra) -> dict[str, BoolArray]:
+    """Reasons not to trust an answer, and the spectra that they hold for.
+
+    Parameters
+    ----------
+    result : Result
+    spectra : Spectra
+        What was analysed.
+
+    Returns
+    -------
+    dict of str to ndarray of bool, shape (n_spectra,)
+        Every flag of the result and, where spectra were rebinned, ``off the axis``.
+    """
+    found = {name: np.asarray(flag, dtype=bool) for name, flag in result.flags.items()}
+    for column in ("counts_outside", "rate_outside"):
+        if column in spectra.columns:
+            outside = np.asarray(spectra.columns[column], dtype=np.float64)
+            found["off the axis"] = outside > MOST_OUTSIDE * (spectra.totals + outside)
+    return found
+
+
+def summary(result: Result, spectra: Spectra, model: SupervisedNMF) -> list[str]:
+    """What was found and what is in doubt, a sentence each.
+
+    Parameters
+    ----------
+    result : Result
+    spectra : Spectra
+        What was analysed.
+    model : SupervisedNMF
+        The model that did it.
+    """
+    reasons = {name: flag for name, flag in doubts(result, spectra).items() if flag.any()}
+    n = len(result)
+    in_doubt = np.logical_or.reduce([np.zeros(n, dtype=bool), *reasons.values()])
+    sets = Counter(
+        label_text(tuple(label for label in entry if label != model.background))
+        for entry in result.labels[~in_doubt]
+    )
+    found = ", ".join(
+        f"{'no source' if name == 'no label' else name} in {number:,}"
+        for name, number in sets.most_common()
+    )
+    clear = int((~in_doubt).sum())
+    lines = [f"{n:,} {'spectrum' if n == 1 else 'spectra'}, {clear:,} not in doubt: {found}."]
+    if not clear:
+        lines = [f"{n:,} {'spectrum' if n == 1 else 'spectra'}, all in doubt."]
+    lines += [
+        f"Do not trust {int(flag.sum()):,} of {n:,} ({name}): {_REASONS.get(name, 'flagged')}."
+        for name, flag in reasons.items()
+    ]
+    boundary = model.outlier_boundary_
+    if boundary is None:
+        lines.append(
+            "The model has no outlier boundary, so it cannot tell that a spectrum holds something "
+            "it was never shown: spectraloom outlier finds one."
+        )
+    elif np.isfinite(boundary.recall):
+        lines.append(
+            f"In training, the outlier boundary found {boundary.recall:.1%} of the spectra of "
+            "sources that were left out; measurements that differ from the training spectra are "
+            "flagged, too."
+        )
+    return lines
