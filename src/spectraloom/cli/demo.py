@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -13,8 +12,8 @@ from spectraloom import __version__
 from spectraloom.cli.options import AsJson, Seed
 from spectraloom.cli.show import (
     boundary_text,
-    console,
     percent,
+    print_attribution,
     print_benchmark,
     print_json,
     print_pairs,
@@ -38,25 +37,29 @@ def demo(
 
     Example: `spectraloom demo --data example_dataset.zip`
     """
-    from spectraloom.workflow.demo import run_demo
+    from spectraloom.workflow import attribution, run_demo
 
     started = time.perf_counter()
     with progress_bar(as_json) as progress:
         chain, page = run_demo(out, data=data, seed=seed, progress=progress)
+    owner = "" if data is None else attribution(sources=[data])
+    numbers = chain.to_dict()
     if as_json:
-        print_json({**chain.to_dict(), "report": str(page)})
+        made = {"model": str(out / "model.loom"), "report": page.resolve()}
+        print_json({**numbers, **made, **({"attribution": owner} if owner else {})})
         return
-    print_scores(chain.judged)
+    print_scores(chain.judged.values())
     print_pairs(
         {
             "outlier boundary": "none" if chain.study is None else boundary_text(chain.study),
-            "unknown sources flagged": percent(chain.to_dict()["flagged_unknown"]),
-            "known sources flagged": percent(chain.to_dict()["flagged_known"]),
+            "unknown sources flagged": percent(numbers["flagged_unknown"]),
+            "known sources flagged": percent(numbers["flagged_known"]),
             "seconds": f"{time.perf_counter() - started:.1f}",
-            "model": str(out / "model.loom"),
-            "report": str(page.resolve()),
+            "model": out / "model.loom",
+            "report": page.resolve(),
         }
     )
+    print_attribution(owner)
 
 
 def bench_gamma_flow(
@@ -71,29 +74,31 @@ def bench_gamma_flow(
 
     Example: `spectraloom bench gamma-flow --data example_dataset.zip --json numbers.json`
     """
-    from spectraloom import datasets
     from spectraloom.evaluate import run_gamma_flow_benchmark
     from spectraloom.io import read_groups
-    from spectraloom.workflow.train import finite
+    from spectraloom.workflow import attribution
+    from spectraloom.workflow.strict_json import strict_json
+    from spectraloom.workflow.target import require_target
 
-    quiet = str(json_file) == "-"
-    with progress_bar(quiet) as progress:
+    printed = str(json_file) == "-"
+    if json_file is not None and not printed:
+        require_target(json_file, sources=[data])
+    with progress_bar(printed) as progress:
         progress(0.0, "reading")
+        groups = read_groups(data)
+        owner = attribution(groups, [data])
         numbers = run_gamma_flow_benchmark(
-            read_groups(data), seed=seed, throughput=throughput, progress=progress
+            groups, seed=seed, throughput=throughput, progress=progress
         )
-    known = datasets.recognise(data)
     numbers["provenance"] = {
         "spectraloom": __version__,
-        "data": str(data.name),
-        "attribution": "" if known is None else known.attribution,
+        "data": data.resolve().name,
+        "attribution": owner,
     }
-    if quiet:
+    if printed:
         print_json(numbers)
         return
     if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(finite(numbers), indent=1), encoding="utf-8")
+        json_file.write_text(strict_json(numbers), encoding="utf-8")
     print_benchmark(numbers)
-    if known is not None:
-        console().print(known.attribution, style="dim", highlight=False)
+    print_attribution(owner)

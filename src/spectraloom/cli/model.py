@@ -12,22 +12,22 @@ from spectraloom.cli.options import (
     Detectors,
     Labels,
     Limit,
+    ModelFile,
     ReportFolder,
     Seed,
     Sources,
     Window,
 )
 from spectraloom.cli.show import (
-    attribution,
     boundary_text,
     listed,
+    percent,
+    print_attribution,
     print_json,
     print_pairs,
     print_result,
     print_scores,
     progress_bar,
-    report_page,
-    strings,
 )
 
 
@@ -56,13 +56,16 @@ def train(
     Example: `spectraloom train library/ -o model.loom --report out/`
     """
     from spectraloom.analyze import SupervisedNMF, save
-    from spectraloom.workflow import model_report, read_prepared
+    from spectraloom.workflow import attribution, model_report, read_prepared
     from spectraloom.workflow import train as train_model
+    from spectraloom.workflow.target import require_folder, require_target
 
+    require_target(out, sources=sources)
+    page = None if report is None else require_folder(report) / "report.html"
     with progress_bar(as_json) as progress:
         progress(0.0, "reading")
         spectra = read_prepared(
-            strings(sources),
+            sources,
             detectors=listed(detectors),
             labels=listed(labels),
             limit=limit,
@@ -72,35 +75,30 @@ def train(
             min_share=min_share,
             background=background,
             window=window,
-            variants=int(variants) if variants.isdigit() else variants,
+            variants=int(variants) if variants.isdecimal() else variants,
         )
         done = train_model(
             spectra, settings, holdout=holdout, outliers=outliers, seed=seed, progress=progress
         )
         save(done.model, out)
-        page = None
-        if report is not None:
-            judged = [] if done.holdout is None else [done.holdout]
-            page = model_report(done.model, judged, done.study, attribution(spectra)).write(
-                report_page(report)
-            )
+        owner = attribution([spectra], sources)
+        judged = [] if done.holdout is None else [done.holdout]
+        if page is not None:
+            progress(0.95, "drawing the report")
+            model_report(done.model, judged, done.study, owner).write(page)
     if as_json:
-        print_json({**done.to_dict(), "model": str(out)})
+        print_json({**done.to_dict(), "model": str(out), **_made(page, owner)})
         return
-    if done.holdout is not None:
-        print_scores({"holdout": done.holdout})
-    print_pairs(
-        {
-            "classes": ", ".join(done.model.classes_),
-            "outlier boundary": "none" if done.study is None else boundary_text(done.study),
-            "model": str(out),
-            **({} if page is None else {"report": str(page.resolve())}),
-        }
-    )
+    if judged:
+        print_scores(judged)
+    boundary = "none" if done.study is None else boundary_text(done.study)
+    facts = {"classes": ", ".join(done.model.classes_), "outlier boundary": boundary}
+    print_pairs({**facts, "model": out, **_made(page)})
+    print_attribution(owner)
 
 
 def analyze(
-    model: Annotated[Path, typer.Argument(help="Model file.")],
+    model: ModelFile,
     sources: Sources,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Table to write: .csv or .json.")
@@ -118,26 +116,36 @@ def analyze(
     """
     from spectraloom.analyze import load
     from spectraloom.io import write
-    from spectraloom.workflow import read_for, write_result
+    from spectraloom.workflow import attribution, read_for, write_result
+    from spectraloom.workflow.convert import require_new
+    from spectraloom.workflow.target import require_target
+    from spectraloom.workflow.train import RESULT_ENDINGS
 
+    read = [*sources, str(model)]
+    if out is not None:
+        require_target(out, sources=read, endings=RESULT_ENDINGS)
+    if denoised is not None:
+        require_new(denoised, overwrite=True, sources=read)
     with progress_bar(as_json) as progress:
         trained = load(model)
-        spectra = read_for(trained, strings(sources), progress)
+        spectra = read_for(trained, sources, progress)
         result = trained.analyze(spectra, denoise=denoised is not None, progress=progress)
-    if out is not None:
-        write_result(result, out)
     if denoised is not None and result.denoised is not None:
         write(result.denoised, denoised, overwrite=True)
+    if out is not None:
+        write_result(result, out)
+    owner = attribution([spectra], sources)
     if as_json:
-        print_json(result.to_dict())
+        print_json({**result.to_dict(), **_made(None, owner)})
         return
-    print_result(result)
+    print_result(result, spectra, trained)
     written = {"table": out, "denoised": denoised}
-    print_pairs({name: str(path) for name, path in written.items() if path is not None})
+    print_pairs({name: path for name, path in written.items() if path is not None})
+    print_attribution(owner)
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="Model file.")],
+    model: ModelFile,
     sources: Sources,
     detectors: Detectors = None,
     labels: Labels = None,
@@ -149,27 +157,30 @@ def evaluate(
     Example: `spectraloom evaluate model.loom other-detector/ --report out/`
     """
     from spectraloom.analyze import load
-    from spectraloom.workflow import evaluation_report, judge, read_prepared
+    from spectraloom.workflow import attribution, evaluation_report, judge, read_prepared
+    from spectraloom.workflow.target import require_folder
 
+    page = None if report is None else require_folder(report) / "report.html"
     with progress_bar(as_json) as progress:
         trained = load(model)
-        progress(0.1, "reading")
+        progress(0.0, "reading")
         spectra = read_prepared(
-            strings(sources),
+            sources,
             axis=trained.axis_,
             detectors=listed(detectors),
             labels=listed(labels),
         )
-        judged = judge("Judged spectra", trained, spectra)
-        page = None
-        if report is not None:
-            page = evaluation_report(judged, attribution(spectra)).write(report_page(report))
+        judged = judge("Judged spectra", trained, spectra, progress=progress)
+        owner = attribution([spectra], sources)
+        if page is not None:
+            progress(0.9, "drawing the report")
+            evaluation_report(judged, owner).write(page)
     if as_json:
-        print_json(judged.to_dict())
+        print_json({**judged.to_dict(), **_made(page, owner)})
         return
-    print_scores({"evaluate": judged})
-    if page is not None:
-        print_pairs({"report": str(page.resolve())})
+    print_scores([judged])
+    print_pairs(_made(page))
+    print_attribution(owner)
 
 
 def outlier(
@@ -190,14 +201,16 @@ def outlier(
     Example: `spectraloom outlier model.loom library/ --method tree`
     """
     from spectraloom.analyze import load, save
-    from spectraloom.workflow import read_prepared, study_for_model
-    from spectraloom.workflow.pages import model_report
+    from spectraloom.workflow import attribution, model_report, read_prepared, study_for_model
+    from spectraloom.workflow.target import require_folder, require_target
 
+    require_target(model, sources=sources)
+    page = None if report is None else require_folder(report) / "report.html"
     with progress_bar(as_json) as progress:
         trained = load(model)
         progress(0.0, "reading")
         spectra = read_prepared(
-            strings(sources),
+            sources,
             axis=trained.axis_,
             detectors=listed(detectors),
             labels=listed(labels),
@@ -206,16 +219,27 @@ def outlier(
             trained, spectra, method=method, feature=feature, seed=seed, progress=progress
         )
         save(trained, model)
-        page = None
-        if report is not None:
-            page = model_report(trained, [], study, attribution(spectra)).write(report_page(report))
+        owner = attribution([spectra], sources)
+        if page is not None:
+            progress(0.95, "drawing the report")
+            model_report(trained, [], study, owner).write(page)
     if as_json:
-        print_json(study.to_dict())
+        print_json({**study.to_dict(), "model": str(model), **_made(page, owner)})
         return
+    boundary = study.boundary
     print_pairs(
         {
             "outlier boundary": boundary_text(study),
-            "model": str(model),
-            **({} if page is None else {"report": str(page.resolve())}),
+            "unknown found": percent(boundary.recall),
+            "flagged and unknown": percent(boundary.precision),
+            "model": model,
+            **_made(page),
         }
     )
+    print_attribution(owner)
+
+
+def _made(page: Path | None, owner: str = "") -> dict[str, object]:
+    """Path of a report and who must be named for the data, where there are any."""
+    facts: dict[str, object] = {} if page is None else {"report": page.resolve()}
+    return {**facts, **({"attribution": owner} if owner else {})}

@@ -2,98 +2,173 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+if TYPE_CHECKING:
+    from spectraloom.data import Result, Spectra
+
+_MOST_LINES = 8  # of an attribution; a page holds all of it
+
 
 def console() -> Console:
-    """Console on standard output."""
-    return Console()
+    """Console on standard output; what is shown is text, never markup."""
+    return Console(markup=False, highlight=False, emoji=False)
 
 
 @contextmanager
-def progress_bar(quiet: bool) -> Iterator[Any]:
-    """Bar on standard error; silent for machines."""
-    if quiet:
+def progress_bar(quiet: bool = False) -> Iterator[Callable[[float, str], None]]:
+    """Bar on standard error; none for machines, nor where standard error is no terminal."""
+    if quiet or not sys.stderr.isatty():
         yield lambda _fraction, _text: None
         return
-    columns = (TextColumn("{task.description:<24}"), BarColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description:<28}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=1.0)
-        yield lambda fraction, text: bar.update(task, completed=fraction, description=text)
+        yield lambda fraction, text: bar.update(task, completed=fraction, description=clean(text))
 
 
-def tell(facts: dict[str, Any], as_json: bool) -> None:
-    """Print a few facts, as JSON for machines."""
-    if as_json:
-        print_json(facts)
-    else:
-        print_pairs(facts)
+def clean(text: object) -> str:
+    """Text without control characters, with which a file could command a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in str(text))
+
+
+def one_line(text: str) -> str:
+    """Text on one line, without control characters."""
+    return clean(" ".join(text.split()))
 
 
 def print_json(value: Any) -> None:
     """Print strict JSON."""
-    from spectraloom.workflow.train import finite
+    from spectraloom.workflow.strict_json import strict_json
 
-    typer.echo(json.dumps(finite(value), indent=1))
+    typer.echo(strict_json(value))
 
 
-def print_pairs(facts: dict[str, Any], title: str | None = None) -> None:
-    """Print names and values."""
+def print_pairs(facts: Mapping[str, object], title: str | None = None) -> None:
+    """Print names and values; long values are folded between words, paths stay whole."""
     if not facts:
         return
-    table = Table(show_header=False, box=None, title=title, title_justify="left")
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
+    if title is not None:
+        typer.secho(clean(title), bold=True)
+    margin = max(map(len, facts)) + 4
+    width = max(console().width, margin + 20)
     for name, value in facts.items():
-        table.add_row(name, str(value))
-    console().print(table)
+        lines = [str(value)] if isinstance(value, Path) else str(value).splitlines() or [""]
+        folded = [
+            part
+            for line in lines
+            for part in (
+                [line]
+                if isinstance(value, Path)
+                else textwrap.wrap(
+                    line, width - margin, break_long_words=False, break_on_hyphens=False
+                )
+            )
+        ]
+        head = typer.style(f"  {name}".ljust(margin), bold=True)
+        typer.echo(head + clean(f"\n{' ' * margin}".join(folded)))
 
 
-def print_scores(judged: dict[str, Any]) -> None:
+def print_text(text: str) -> None:
+    """Print a paragraph, folded between words."""
+    lines = textwrap.wrap(
+        clean(text), max(console().width, 20), break_long_words=False, break_on_hyphens=False
+    )
+    typer.echo("\n".join(lines))
+
+
+def print_attribution(text: str) -> None:
+    """Name who must be named for the data."""
+    for line in text.splitlines()[:_MOST_LINES]:
+        print_text(line)
+
+
+def table(*heads: str) -> Table:
+    """Table without frames, which stays readable where lines are folded."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for head in heads:
+        made.add_column(head, overflow="fold")
+    return made
+
+
+def print_scores(judged: Iterable[Any]) -> None:
     """Print the scores of judged sets."""
-    table = Table("spectra", "number", "largest source right", "whole set right", "micro-F1")
-    for one in judged.values():
+    shown = table("spectra", "number", "largest right", "all right", "micro-F1", "flagged")
+    for one in judged:
         scores = one.to_dict()
-        table.add_row(
-            one.name,
-            str(scores["n"]),
+        shown.add_row(
+            clean(one.name),
+            f"{scores['n']:,}",
             percent(scores["accuracy"]),
             percent(scores["exact_match"]),
-            f"{scores['micro_f1']:.3f}",
+            decimal(scores["micro_f1"]),
+            "-" if scores["flagged"] is None else percent(scores["flagged"]),
         )
-    console().print(table)
+    console().print(shown)
+    print_text(
+        "largest right: the largest source is truly there. all right: every source was found, and "
+        "none besides. flagged: called an outlier."
+    )
+    for one in judged:
+        strange = one.to_dict()["not_in_model"]
+        if strange:
+            print_text(f"{one.name}: the model was never shown {', '.join(strange)}.")
 
 
-def print_result(result: Any, most: int = 20) -> None:
-    """Print the first answers of a result."""
-    table = Table("", "found", "shares", "cosine", "flags")
+def print_result(result: Result, spectra: Spectra, model: Any, most: int = 20) -> None:
+    """Print the first answers of a result, then what to make of all of them."""
+    from spectraloom.workflow.trust import doubts, summary
+
+    reasons = doubts(result, spectra)
+    tested = model.outlier_boundary_ is not None
+    several_files = len(set(map(str, result.columns.get("file", [])))) > 1
+    shown = table("spectrum", "found", "share", result.unit, "cosine", "trust")
     for row in range(min(len(result), most)):
-        shares = ", ".join(
-            f"{name} {share:.0%}"
-            for name, share in zip(result.names, result.shares[row], strict=True)
-            if share >= 0.01
+        name = f"{row}"
+        if several_files:
+            name = f"{result.columns['file'][row]} {result.columns['record'][row]}"
+        found = [result.names.index(label) for label in result.labels[row]]
+        against = [reason for reason, flag in reasons.items() if flag[row]]
+        shown.add_row(
+            clean(name),
+            clean("\n".join(result.names[j] for j in found) or "nothing"),
+            "\n".join(f"{result.shares[row, j]:.0%}" for j in found),
+            "\n".join(_amount(result, row, j) for j in found),
+            decimal(result.quality["cosine"][row]),
+            f"no: {', '.join(against)}" if against else "yes" if tested else "not tested",
         )
-        flags = ", ".join(name for name, flag in result.flags.items() if flag[row])
-        found = " + ".join(result.labels[row]) or "nothing"
-        cosine = f"{result.quality['cosine'][row]:.3f}"
-        table.add_row(str(row), found, shares, cosine, flags)
-    console().print(table)
+    console().print(shown)
     if len(result) > most:
-        console().print(f"{len(result) - most} more spectra: write all with --out result.csv")
+        print_text(f"... and {len(result) - most:,} more; --out FILE.csv writes all of them.")
+    for line in summary(result, spectra, model):
+        print_text(line)
 
 
-def print_benchmark(numbers: dict[str, Any]) -> None:
+def _amount(result: Result, row: int, column: int) -> str:
+    amount = _number(float(result.amounts[row, column]))
+    if result.uncertainties is None:
+        return amount
+    return f"{amount} ± {_number(float(result.uncertainties[row, column]))}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.2g}"
+
+
+def print_benchmark(numbers: Mapping[str, Any]) -> None:
     """Print the figures of a benchmark beside the reference."""
-    table = Table("figure", "Spectraloom", "reference")
+    shown = table("figure", "Spectraloom", "reference")
     for group, key in (
         ("holdout", "accuracy"),
         ("measured", "accuracy"),
@@ -104,8 +179,8 @@ def print_benchmark(numbers: dict[str, Any]) -> None:
     ):
         ours, theirs = (part.get(group, {}).get(key) for part in (numbers, numbers["reference"]))
         if ours is not None:
-            table.add_row(f"{group}.{key}", f"{ours:.4f}", f"{theirs:.4f}")
-    console().print(table)
+            shown.add_row(f"{group}.{key}", decimal(ours, 4), decimal(theirs, 4))
+    console().print(shown)
     if "throughput" in numbers:
         print_pairs(
             {
@@ -117,8 +192,13 @@ def print_benchmark(numbers: dict[str, Any]) -> None:
 
 
 def percent(value: float | None) -> str:
-    """Percentage with one digit."""
-    return "none" if value is None else f"{100 * value:.1f} %"
+    """Percentage with one digit; "none" where there is nothing to judge."""
+    return "none" if value is None or value != value else f"{100 * value:.1f} %"
+
+
+def decimal(value: float | None, digits: int = 3) -> str:
+    """Number with some digits; "none" where it is not defined."""
+    return "none" if value is None or value != value else f"{value:.{digits}f}"
 
 
 def boundary_text(study: Any) -> str:
@@ -128,22 +208,6 @@ def boundary_text(study: Any) -> str:
     return f"{boundary.feature} {side} {boundary.threshold:.3g} ({boundary.method})"
 
 
-def strings(paths: list[Path]) -> list[str]:
-    """Paths as the readers take them; patterns stay patterns."""
-    return [str(path) for path in paths]
-
-
 def listed(text: str | None) -> list[str] | None:
     """Parts of a text separated by commas."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
-
-
-def report_page(folder: Path) -> Path:
-    """Path of the report in a folder, made if absent."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / "report.html"
-
-
-def attribution(spectra: Any) -> str:
-    """Who must be named for the data."""
-    return str(spectra.attrs.get("attribution", spectra.attrs.get("licence", "")))

@@ -7,16 +7,25 @@ from typing import Annotated
 
 import typer
 
-from spectraloom.cli.options import AsJson, Detectors, Labels, Limit, Seed, Sources, Window
+from spectraloom.cli.options import (
+    AsJson,
+    Detectors,
+    Labels,
+    Limit,
+    Overwrite,
+    Seed,
+    Sources,
+    Window,
+)
 from spectraloom.cli.show import (
     listed,
+    print_attribution,
     print_json,
     print_pairs,
     progress_bar,
-    report_page,
-    strings,
-    tell,
 )
+
+_MOST = 10_000_000  # spectra of a simulation; more would not fit into memory
 
 
 def info(sources: Sources, as_json: AsJson = False) -> None:
@@ -25,14 +34,19 @@ def info(sources: Sources, as_json: AsJson = False) -> None:
     Example: `spectraloom info measurement.n42`
     """
     from spectraloom.io import read_groups
-    from spectraloom.workflow.describe import describe
+    from spectraloom.workflow.describe import describe, in_words
 
-    groups = [describe(group) for group in read_groups(strings(sources))]
+    with progress_bar(as_json) as progress:
+        progress(0.0, "reading")
+        groups = [describe(group) for group in read_groups(sources)]
     if as_json:
         print_json(groups)
         return
+    owners = dict.fromkeys(str(group.pop("attribution", "")) for group in groups)
     for number, group in enumerate(groups):
-        print_pairs(group, title=f"axis {number + 1} of {len(groups)}")
+        title = f"axis {number + 1} of {len(groups)}" if len(groups) > 1 else None
+        print_pairs(in_words(group), title=title)
+    print_attribution("\n".join(filter(None, owners)))
 
 
 def convert(
@@ -41,18 +55,24 @@ def convert(
     file_format: Annotated[
         str | None, typer.Option("--format", help="Format, where the ending does not say it.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Convert spectra to another format; what was written is read back and compared.
 
+    Spectra on several axes go to one file for each: NAME-1, NAME-2 ...
+
     Example: `spectraloom convert measurement.cnf --to measurement.n42`
     """
-    from spectraloom.io import read, write
+    from spectraloom.workflow import convert as convert_files
 
-    spectra = read(strings(sources))
-    write(spectra, to, format=file_format, overwrite=overwrite)
-    tell({"spectra": len(spectra), "written": str(to)}, as_json)
+    with progress_bar(as_json) as progress:
+        progress(0.0, "converting")
+        written = convert_files(sources, to, file_format=file_format, overwrite=overwrite)
+    if as_json:
+        print_json({"written": [str(path) for path in written]})
+        return
+    print_pairs({f"file {number + 1}": path for number, path in enumerate(written)})
 
 
 def explore(
@@ -71,20 +91,28 @@ def explore(
 
     Example: `spectraloom explore library/ --window 40 2000`
     """
-    from spectraloom.workflow import explore_report, read_prepared
+    from spectraloom.workflow import attribution, explore_report, read_prepared
+    from spectraloom.workflow.target import require_folder
 
+    page = require_folder(report) / "report.html"
     with progress_bar(as_json) as progress:
         progress(0.0, "reading")
         spectra = read_prepared(
-            strings(sources),
+            sources,
             detectors=listed(detectors),
             labels=listed(labels),
             limit=limit,
             seed=seed,
         )
         progress(0.5, "drawing")
-        page = explore_report(spectra, window=window).write(report_page(report))
-    tell({"spectra": len(spectra), "report": str(page.resolve())}, as_json)
+        owner = attribution([spectra], sources)
+        explore_report(spectra, window=window, attribution=owner).write(page)
+    facts: dict[str, object] = {"spectra": len(spectra), "report": page.resolve()}
+    if as_json:
+        print_json(facts | ({"attribution": owner} if owner else {}))
+        return
+    print_pairs(facts)
+    print_attribution(owner)
 
 
 def simulate(
@@ -93,7 +121,7 @@ def simulate(
         str,
         typer.Option(help="What a spectrum may hold, by commas; '+' joins a mixture."),
     ] = "Cs137,Co60,Co60+Cs137",
-    n: Annotated[int, typer.Option("-n", help="Number of spectra.")] = 1000,
+    n: Annotated[int, typer.Option("-n", help="Number of spectra.", min=1, max=_MOST)] = 1000,
     counts: Annotated[
         tuple[float, float], typer.Option(help="Least and most counts from sources.")
     ] = (1e3, 1e4),
@@ -105,7 +133,7 @@ def simulate(
     ] = "none",
     detector: Annotated[str, typer.Option(help="simulated, east or west.")] = "simulated",
     live_time: Annotated[float, typer.Option(help="Seconds.")] = 1.0,
-    overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+    overwrite: Overwrite = False,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -114,8 +142,10 @@ def simulate(
     Example: `spectraloom simulate -o train.npz --nuclides Cs137,Co60 --absorbers "none,Pb 0.5"`
     """
     from spectraloom.io import write
-    from spectraloom.workflow.simulate import simulate_from_text
+    from spectraloom.workflow import simulate_from_text
+    from spectraloom.workflow.convert import require_new
 
+    require_new(out, overwrite=overwrite)
     spectra = simulate_from_text(
         nuclides,
         n,
@@ -127,4 +157,7 @@ def simulate(
         seed=seed,
     )
     write(spectra, out, overwrite=overwrite)
-    tell({"spectra": len(spectra), "written": str(out)}, as_json)
+    if as_json:
+        print_json({"spectra": len(spectra), "written": str(out)})
+        return
+    print_pairs({"spectra": len(spectra), "file": out})
