@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import spectraloom
+
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
 # Figures of the tutorials are drawn without a screen.
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -42,6 +46,8 @@ sphinx_gallery_conf = {
     "filename_pattern": r".*\.py$",
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
+    "image_scrapers": ("gallery_figures.scrape",),
+    "ignore_repr_types": r"matplotlib\.figure\.Figure",
     "download_all_examples": False,
     "remove_config_comments": True,
     "write_computation_times": False,
@@ -52,6 +58,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"Spectraloom {release}"
 html_theme_options = {"show_prev_next": False}
 html_show_sourcelink = False
+html_sidebars = {"*": []}  # pages of the first level have no section to navigate in
 
 
 def skip_request_setters(_app: Any, _what: str, name: str, *_rest: Any) -> bool | None:

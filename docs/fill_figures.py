@@ -1,0 +1,81 @@
+"""Fill the tables of measured figures from the JSON of the benchmark.
+
+Run it as ``python docs/fill_figures.py bench.json``; it rewrites what stands between the marks
+``figures: begin`` and ``figures: end`` in README.md and docs/benchmark.md.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmark.md")
+MARKED = re.compile(r"(<!-- figures: begin[^\n]*-->\n).*?(<!-- figures: end -->)", re.DOTALL)
+ACCURACY = (
+    ("holdout", "accuracy", "Training spectra held out: right"),
+    ("measured", "accuracy", "Measured, one source or none: right"),
+    ("multilabel", "exact_match", "Measured, several sources: whole set right"),
+    ("multilabel", "micro_f1", "Measured, several sources: micro-F1"),
+    ("unknown", "auc", "Unknown sources: area under the ROC curve"),
+    ("unknown", "recall_at_5pct", "Unknown sources: found at 5 % false alarms"),
+)
+
+
+def tables(numbers: dict[str, Any]) -> str:
+    """Both tables as Markdown; the second only if speed was measured."""
+    sizes = numbers["protocol"]
+    n_of = {
+        "holdout": sizes["n_holdout"],
+        "measured": sizes["n_single"],
+        "multilabel": sizes["n_multi"],
+        "unknown": sizes["n_unknown"],
+    }
+    lines = ["", "| figure | spectra | Spectraloom | reference |", "|---|--:|--:|--:|"]
+    for group, key, text in ACCURACY:
+        if group in numbers:
+            ours, theirs = (part[group][key] for part in (numbers, numbers["reference"]))
+            lines.append(f"| {text} | {n_of[group]} | {ours:.3f} | {theirs:.3f} |")
+    lines.append("")
+    speed = numbers.get("throughput")
+    if speed:
+        lines += ["| speed and memory | |", "|---|--:|"]
+        lines += [f"| {text} | {value} |" for text, value in _speed_rows(speed)]
+        lines.append("")
+    return "\n".join(lines) + "\n"
+
+
+def _speed_rows(speed: dict[str, Any]) -> list[tuple[str, str]]:
+    size = f"{speed['n_channels']} channels, {speed['n_loadings']} loadings"
+    rows = [
+        (f"Unmixing ({size})", f"{speed['nnls_per_second']:,.0f} spectra/s"),
+        ("the same by `scipy.optimize.nnls` in a loop", f"{speed['scipy_nnls_per_second']:,.0f}/s"),
+        ("times as fast", f"{speed['nnls_speedup']:.0f}"),
+        ("largest relative difference", f"{speed['nnls_max_relative_difference']:.0e}"),
+        ("Rebinning", f"{speed['rebin_per_second']:,.0f} spectra/s"),
+        ("`analyze` without denoised spectra", f"{speed['analyze_per_second']:,.0f} spectra/s"),
+    ]
+    peak = speed.get("million_spectra_peak_bytes")
+    if peak is not None:
+        rows.append(("Peak memory of unmixing a million float32 spectra", f"{peak / 1e9:.1f} GB"))
+    return rows
+
+
+def fill(page: Path, text: str) -> None:
+    """Put the tables between the marks of a page."""
+    old = page.read_text(encoding="utf-8")
+    if not MARKED.search(old):
+        sys.exit(f"{page}: has no marks 'figures: begin' and 'figures: end'")
+    new = MARKED.sub(lambda found: found[1] + text + found[2], old)
+    page.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python docs/fill_figures.py bench.json")
+    filled = tables(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    for one in PAGES:
+        fill(one, filled)
