@@ -112,6 +112,12 @@ def test_a_label_that_never_occurs_has_no_shares() -> None:
     assert as_png(figure)
 
 
+@pytest.mark.parametrize(("k", "text"), [(12, "5\n100.0 %"), (13, "5"), (24, "5")])
+def test_shares_are_left_out_of_small_cells(k: int, text: str) -> None:
+    figure = plot_confusion([f"n{i}" for i in range(k)], 5 * np.eye(k, dtype=int))
+    assert [cell.get_text() for cell in figure.axes[0].texts].count(text) == k
+
+
 def test_one_label_and_no_errors() -> None:
     figure = plot_confusion(["only"], np.array([[12]]))
     assert legend(figure) == ["right: 12 spectra", "wrong: 0 spectra"]

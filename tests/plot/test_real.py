@@ -13,7 +13,7 @@ from spectraloom import plot
 from spectraloom.analyze.explore import mean_spectra, random_examples, similarity
 from spectraloom.analyze.outlier import study_outliers
 from spectraloom.evaluate import confusion
-from spectraloom.evaluate.gamma_flow import sort_by_role, standard_axis
+from spectraloom.evaluate.sets import sort_by_role, standard_axis
 
 from .conftest import frames, legend
 

@@ -60,7 +60,8 @@ def test_axis_labels(axis: Axis, text: str) -> None:
     ("values", "kind", "scale", "label"),
     [
         ([[0, 0, 0]], "counts", "linear", "Counts per channel"),
-        ([[-4.0, 2.0, 9.0]], "intensity", "symlog", "Intensity"),
+        ([[-4.0, 2.0, 900.0]], "intensity", "symlog", "Intensity"),
+        ([[-4.0, 2.0, 9.0]], "intensity", "linear", "Intensity"),
         ([[-4.0, -2.0, -9.0]], "intensity", "linear", "Intensity"),
         ([[0.5, 2.0, 0.0]], "rate", "log", "Count rate per channel (1/s)"),
         ([[3 + 4j, 1j, 2]], "complex", "log", "Magnitude"),
@@ -103,3 +104,11 @@ def test_nothing_too_much_and_wrong_names_are_refused(spectra: Spectra) -> None:
         plot_spectra(spectra)
     with pytest.raises(DataError, match="2 spectra, but 1 names"):
         plot_spectra(spectra[:2], names=["one"])
+
+
+def test_negative_noise_stays_in_the_linear_part() -> None:
+    (ax,) = plot_spectra(Spectra([[-4.0, 3.0, 900.0, 0.001]], kind="intensity")).axes
+    assert ax.yaxis.get_transform().linthresh == 10.0
+    low, high = ax.get_ylim()
+    assert low < -4
+    assert high > 900

@@ -41,6 +41,7 @@ from spectraloom.plot.style import (
 from spectraloom.plot.truth import truth_texts
 
 _MOST_CLASSES = 40
+_MOST_SHARES = 12
 _OBSERVED: dict[str, Any] = {"facecolor": "#cfcfcf", "edgecolor": "none"}
 _FIT: dict[str, Any] = {"color": INK, "linewidth": 1.5}
 
@@ -85,6 +86,8 @@ def plot_loadings(model: SupervisedNMF, *, log: bool = True) -> Figure:
 def plot_confusion(names: Sequence[str], matrix: IntArray) -> Figure:
     """Confusion matrix: number of spectra and share of the row; right and wrong ones framed.
 
+    Of more than 12 labels the shares are shades only, of more than 24 the numbers, too.
+
     Parameters
     ----------
     names : sequence of str, length k
@@ -107,7 +110,9 @@ def plot_confusion(names: Sequence[str], matrix: IntArray) -> Figure:
     require_at_most(k, _MOST_CLASSES, "labels", "join labels first")
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.full((k, k), np.nan), where=totals > 0)
-    texts = [[_cell(counts[i, j], shares[i, j]) for j in range(k)] for i in range(k)]
+    texts = [
+        [_cell(counts[i, j], shares[i, j], k > _MOST_SHARES) for j in range(k)] for i in range(k)
+    ]
     right = int(np.trace(counts))
     wrong = int(counts.sum()) - right
     with drawing(height=1.6 + 0.5 * max(k, 4)) as (figure, axes):
@@ -131,10 +136,10 @@ _RIGHT_FRAME: tuple[str, Dash] = (RIGHT, "-")
 _WRONG_FRAME: tuple[str, Dash] = (WRONG, "--")
 
 
-def _cell(count: int, share: float) -> str:
+def _cell(count: int, share: float, small: bool) -> str:
     if not np.isfinite(share):
         return "–"
-    return f"{count:,}\n{percent(share)}" if count else "0"
+    return f"{count:,}\n{percent(share)}" if count and not small else f"{count:,}"
 
 
 def plot_misclassified(

@@ -46,7 +46,7 @@ def plot_spectra(
     names : sequence of str, optional
         Names for the legend; by default the labels, where there are any, and the row.
     log : bool
-        Logarithmic values; where some are negative the scale is linear around zero.
+        Logarithmic values; where some are negative the scale is linear around zero, or all over.
 
     Raises
     ------
@@ -124,8 +124,8 @@ def frame_spectrum(ax: Axes, axis: Axis, values: Array, *, log: bool, counts: bo
     values : ndarray
         Everything that is shown.
     log : bool
-        Whether a logarithmic scale is wanted; negative values give a linear part around zero,
-        and spectra that are empty stay linear.
+        Whether a logarithmic scale is wanted. Negative values give a linear part around zero; it
+        is all linear where they are as large as a tenth of the others, or where all are zero.
     counts : bool
         Whether one count is the least there can be.
     """
@@ -135,11 +135,13 @@ def frame_spectrum(ax: Axes, axis: Axis, values: Array, *, log: bool, counts: bo
     if not log or not positive.size:
         return
     top = float(positive.max())
-    if values.min() < 0:
-        largest = float(np.abs(values).max())
-        linear = 10.0 ** np.floor(np.log10(largest * 1e-2))
-        ax.set_yscale("symlog", linthresh=linear)
-        ax.set_ylim(1.6 * min(float(values.min()), -linear), top * 1.6)
+    lowest = -float(values.min())
+    if lowest > 0:
+        # What is negative is mostly noise: the linear part holds all of it, so that it stays small.
+        linear = 10.0 ** np.ceil(np.log10(max(lowest, top * _DECADES)))
+        if 10.0 * linear <= top:
+            ax.set_yscale("symlog", linthresh=linear)
+            ax.set_ylim(-1.6 * linear, top * 1.6)
         return
     bottom = 0.7 * max(float(positive.min()), top * _DECADES)
     if counts and top > 2:
