@@ -143,6 +143,7 @@ def test_of_many_names_those_with_the_largest_shares() -> None:
     figure = plot_score_scatter(result, ["x"] * 20)
     shown = [ax.get_xlabel() for ax in figure.axes if ax.get_xlabel()]
     assert shown == [f"Share of\n{name}" for name in "efghij"]
+    assert legend(figure)[-1] == "6 of 10 names: those with the largest mean share"
 
 
 def test_one_name_has_a_histogram_only() -> None:

@@ -232,6 +232,15 @@ def test_numbers_are_written_for_people() -> None:
     ]
 
 
+def test_a_column_with_a_text_is_no_column_of_numbers() -> None:
+    rows = [["one", 1, 2], ["two", "many", 3.5]]
+    page = Page(Table("c", ["name", "some", "count"], rows).to_html())
+    looks = [attributes.get("class") for tag, attributes in page.tags if tag in ("th", "td")]
+    assert looks == [None, None, "number"] * 3
+    none = Page(Table("c", ["name", "count"], []).to_html())
+    assert [attributes.get("class") for attributes in none.all("th")] == [None, None]
+
+
 @pytest.mark.parametrize("empty", ["", "  \n"])
 def test_what_nobody_could_read_is_refused(empty: str) -> None:
     with pytest.raises(DataError, match="alternative text"):

@@ -162,6 +162,9 @@ def plot_score_scatter(result: Result, truth: Sequence[Any] | Array, *, seed: in
         texts = [f"true {plain(label, longest=32)}" for label in labels]
         handles.append(line_key(linestyle="none"))
         texts.append("on the diagonal: number of spectra")
+        if k < len(result.names):
+            handles.append(line_key(linestyle="none"))
+            texts.append(f"{k} of {len(result.names)} names: those with the largest mean share")
         if len(rows) < len(result):
             handles.append(line_key(linestyle="none"))
             texts.append(f"random {len(rows):,} of {len(result):,} spectra")

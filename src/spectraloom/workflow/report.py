@@ -70,8 +70,14 @@ class Table:
     def to_html(self) -> str:
         """The table, in a frame that scrolls where the page is too narrow."""
         caption = escape(self.caption)
-        head = "".join(f'<th scope="col">{escape(name)}</th>' for name in self.head)
-        body = "\n".join(f"<tr>{''.join(_cells(row))}</tr>" for row in self.rows)
+        cells = [[_shown(value) for value in row] for row in self.rows]
+        # A column is aligned to the right if it holds numbers and nothing else.
+        looks = [_look(column) for column in zip(*cells, strict=True)] or [""] * len(self.head)
+        head = "".join(
+            f'<th scope="col"{look}>{escape(name)}</th>'
+            for name, look in zip(self.head, looks, strict=True)
+        )
+        body = "\n".join(f"<tr>{''.join(_row(row, looks))}</tr>" for row in cells)
         return (
             f'<div class="wide" role="region" aria-label="{caption}" tabindex="0">\n<table>\n'
             f"<caption>{caption}</caption>\n<thead><tr>{head}</tr></thead>\n"
@@ -229,18 +235,18 @@ def escape(text: object) -> str:
     return html.escape(clean, quote=True)
 
 
-def _cells(row: Sequence[Any]) -> Iterator[str]:
-    for column, value in enumerate(row):
-        text, is_number = _shown(value)
-        if column == 0:
-            yield f'<th scope="row">{escape(text)}</th>'
-        else:
-            look = ' class="number"' if is_number else ""
-            yield f"<td{look}>{escape(text)}</td>"
+def _row(cells: Sequence[tuple[str, bool]], looks: Sequence[str]) -> Iterator[str]:
+    for column, ((text, _), look) in enumerate(zip(cells, looks, strict=True)):
+        tag, scope = ("td", "") if column else ("th", ' scope="row"')
+        yield f"<{tag}{scope}{look}>{escape(text)}</{tag}>"
+
+
+def _look(column: Sequence[tuple[str, bool]]) -> str:
+    return ' class="number"' if all(is_number for _, is_number in column) else ""
 
 
 def _shown(value: Any) -> tuple[str, bool]:
-    """Text of a cell, and whether it is to be aligned as a number."""
+    """Text of a cell, and whether it is a number."""
     if value is None:
         return "–", True
     if isinstance(value, (bool, np.bool_)):
@@ -309,7 +315,8 @@ th, td { padding: 0.3rem 0.8rem; border-bottom: 1px solid var(--line); text-alig
   vertical-align: top; min-width: 4rem; }
 thead th { border-bottom: 2px solid var(--faint); }
 tbody th { font-weight: 500; white-space: pre-wrap; }
-td.number { text-align: right; white-space: nowrap; }
+.number { text-align: right; }
+td.number { white-space: nowrap; }
 @media print {
   :root { --ink: #000000; --faint: #333333; --paper: #ffffff; --line: #999999; --band: #ffffff; }
   body { max-width: none; padding: 0; font-size: 10pt; }
