@@ -123,7 +123,7 @@ same = [
     for j in range(i)
     if clean.labels[i] == clean.labels[j] != "background"
 ]
-print(f"same source on both detectors: cosine {min(same):.3f} or more")
+print(f"same source on two detectors: cosine {min(same, default=np.nan):.3f} or more")
 
 # %%
 # What this cannot tell
