@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any, ClassVar
 
@@ -222,12 +223,15 @@ def test_what_grows_with_counts_is_never_chosen_by_itself(training: Spectra) -> 
 
 def test_curves_are_what_counting_gives() -> None:
     rng = np.random.default_rng(35)
-    for above in (False, True):
-        # Few different values, so that thresholds meet values.
-        values = rng.integers(0, 9, 300) + 4.0 * (rng.random(300) < 0.3)
-        is_outlier = rng.random(300) < 1 / (1 + np.exp((values - 6) * (-1 if above else 1)))
+    scattered = rng.integers(0, 9, 300) + 4.0 * (rng.random(300) < 0.3)
+    # The one value of 1 is no quantile, so the threshold between 0 and 2 meets it.
+    rare = np.r_[np.zeros(1000), 1.0, np.full(1000, 2.0)]
+    for above, values in itertools.product((False, True), (scattered, rare)):
+        is_outlier = rng.random(300) < 1 / (1 + np.exp((scattered - 6) * (-1 if above else 1)))
+        if values is rare:
+            is_outlier = np.arange(2001) % 2 == 0
         curves = _curves(values, is_outlier, above)
-        assert len(curves["threshold"]) > 5
+        assert (1.0 in curves["threshold"]) == (values is rare)
         for i, threshold in enumerate(curves["threshold"]):
             boundary = OutlierBoundary("x", float(threshold), above, "curves")
             flagged = boundary.flags({"x": values})

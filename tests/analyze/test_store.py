@@ -170,6 +170,8 @@ def test_saving_replaces_an_older_model(stored: Path) -> None:
 def test_a_file_holds_json_and_numbers_and_nothing_else(stored: Path) -> None:
     with zipfile.ZipFile(stored) as archive:
         assert sorted(archive.namelist()) == ["arrays.safetensors", "card.json"]
+        # As they are, so that the size of the file bounds what reading it takes.
+        assert archive.getinfo("arrays.safetensors").compress_type == zipfile.ZIP_STORED
         arrays = archive.read("arrays.safetensors")
         card = json.loads(archive.read("card.json"))
     # The layout of safetensors: length of a JSON header, header, raw numbers up to the end.

@@ -327,3 +327,7 @@ def test_the_public_data_are_the_expected_ones(
     assert protocol["detectors"] == ["left", "simulated"]
     foreign = {label for entry in sets.unknown.labels for label in entry} - {"background"}
     assert foreign - set(sets.sources)
+    # Nothing that is judged was trained on, not even as a copy in another file.
+    trained = {row.tobytes() for row in sets.training.values}
+    for part in (sets.single, sets.multi, sets.unknown):
+        assert not trained & {row.tobytes() for row in part.values}
