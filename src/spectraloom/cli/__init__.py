@@ -86,8 +86,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a name may hold what a terminal cannot show
     try:
         code = app(arguments or ["--help"], prog_name="spectraloom", standalone_mode=False)
-    except BrokenPipeError:
-        raise
     except (SpectraloomError, _UsageError, OSError, MemoryError) as error:
         typer.secho(f"spectraloom: {_told(error)}", fg="red", err=True)
         return 2
@@ -102,7 +100,7 @@ def _told(error: BaseException) -> str:
         usage: Any = error
         context = getattr(usage, "ctx", None)
         path = "spectraloom" if context is None else context.command_path
-        return one_line(f"{usage.format_message()} See {path} --help")
+        return one_line(f"{usage.format_message().rstrip('.')} (see {path} --help)")
     if isinstance(error, OSError) and error.strerror:
         where = "" if error.filename is None else f"{error.filename}: "
         return one_line(f"{where}{error.strerror}")

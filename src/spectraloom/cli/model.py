@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -30,6 +30,11 @@ from spectraloom.cli.show import (
     progress_bar,
 )
 
+if TYPE_CHECKING:
+    from spectraloom.workflow import Training
+
+_BACKGROUND = "background"
+
 
 def train(
     sources: Sources,
@@ -45,7 +50,7 @@ def train(
     variants: Annotated[
         str, typer.Option(help="Loadings per class: a number, or a column such as absorber.")
     ] = "1",
-    background: Annotated[str, typer.Option(help="Label that is no source.")] = "background",
+    background: Annotated[str, typer.Option(help="Label that is no source.")] = _BACKGROUND,
     outliers: Annotated[bool, typer.Option(help="Find an outlier boundary.")] = True,
     report: ReportFolder = None,
     seed: Seed = 1,
@@ -58,6 +63,7 @@ def train(
     from spectraloom.analyze import SupervisedNMF, save
     from spectraloom.workflow import attribution, model_report, read_prepared
     from spectraloom.workflow import train as train_model
+    from spectraloom.workflow.prepare import require_label
     from spectraloom.workflow.target import require_folder, require_target
 
     require_target(out, sources=sources)
@@ -71,6 +77,8 @@ def train(
             limit=limit,
             seed=seed,
         )
+        if background != _BACKGROUND:
+            require_label(spectra, background)
         settings = SupervisedNMF(
             min_share=min_share,
             background=background,
@@ -82,19 +90,23 @@ def train(
         )
         save(done.model, out)
         owner = attribution([spectra], sources)
-        judged = [] if done.holdout is None else [done.holdout]
         if page is not None:
             progress(0.95, "drawing the report")
+            judged = [] if done.holdout is None else [done.holdout]
             model_report(done.model, judged, done.study, owner).write(page)
     if as_json:
         print_json({**done.to_dict(), "model": str(out), **_made(page, owner)})
         return
-    if judged:
-        print_scores(judged)
+    _show_training(done, out, page)
+    print_attribution(owner)
+
+
+def _show_training(done: Training, out: Path, page: Path | None) -> None:
+    if done.holdout is not None:
+        print_scores([done.holdout])
     boundary = "none" if done.study is None else boundary_text(done.study)
     facts = {"classes": ", ".join(done.model.classes_), "outlier boundary": boundary}
     print_pairs({**facts, "model": out, **_made(page)})
-    print_attribution(owner)
 
 
 def analyze(

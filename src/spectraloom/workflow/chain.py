@@ -21,7 +21,7 @@ from spectraloom.analyze.outlier import OutlierStudy, study_outliers
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
-from spectraloom.errors import LabelError
+from spectraloom.errors import DataError, LabelError
 from spectraloom.evaluate.metrics import Confusion, SetScores, confusion, set_scores
 from spectraloom.evaluate.robustness import RobustnessPoint, robustness
 from spectraloom.evaluate.sets import EvaluationSets, source_labels
@@ -63,6 +63,12 @@ class Judged:
         """Whether the one label is right, shape (n,)."""
         top = self.result.top
         return np.asarray(top == self.truth)
+
+    @property
+    def combinations(self) -> list[tuple[str, ...]]:
+        """All sources of each spectrum, sorted; the background where there are none."""
+        background = self.result.provenance["settings"]["background"]
+        return [tuple(sorted(set(entry) - {background})) or entry for entry in self.spectra.labels]
 
     def to_dict(self) -> dict[str, Any]:
         """Scores for JSON; ``not_in_model`` lists labels that the model was never shown."""
@@ -128,6 +134,22 @@ class Chain:
         }
 
 
+def require_kind(model: SupervisedNMF, spectra: Spectra) -> None:
+    """Refuse spectra of another kind than those of the training: their noise is another, too.
+
+    Raises
+    ------
+    DataError
+        If they are.
+    """
+    kind = model.provenance_.get("kind", spectra.kind)
+    if spectra.kind != kind:
+        raise DataError(
+            f"the model was trained on spectra of kind {kind!r}, these are of kind "
+            f"{spectra.kind!r}: convert them first, or use a model that was trained on such"
+        )
+
+
 def judge(
     name: str,
     model: SupervisedNMF,
@@ -151,7 +173,10 @@ def judge(
     ------
     LabelError
         If a spectrum has no label.
+    DataError
+        If the spectra are of another kind than those of the training.
     """
+    require_kind(model, spectra)
     labels = spectra.labels
     missing = sum(not entry for entry in labels)
     if missing:

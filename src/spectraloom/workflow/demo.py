@@ -100,6 +100,7 @@ def run_demo(
         model = SupervisedNMF(window=(float(centers[FIRST_CHANNEL]), float(centers[-1])))
     chain = run_chain(sets, model=model, seed=seed + 1, progress=part_of(progress, 0.1, 0.8))
     report(0.8, "drawing the report")
+    folder.mkdir(parents=True, exist_ok=True)
     save(chain.model, folder / "model.loom")
     page = folder / "report.html"
     chain_report(chain, attribution=note).write(page)

@@ -116,6 +116,17 @@ def read_prepared(source: str | Path | Sequence[str | Path], **settings: object)
     return prepare(read_groups(source), **settings)  # type: ignore[arg-type]
 
 
+def require_label(spectra: Spectra, label: str) -> None:
+    """Refuse the name of a label that no spectrum has.
+
+    Raises
+    ------
+    LabelError
+        Which lists the labels there are.
+    """
+    _require_known("label", [label], [_label_names(spectra)])
+
+
 def _select(
     group: Spectra, detectors: Sequence[str] | None, labels: Sequence[str] | None
 ) -> Spectra:

@@ -49,18 +49,17 @@ def require_target(
 
 
 def require_folder(path: str | Path) -> Path:
-    """Folder for a report, made if absent.
+    """Refuse a folder that could not be made or written to; it is not made yet.
 
     Raises
     ------
     FormatError
-        If it cannot be made or may not be written to.
+        If it is a file, or may not be written to.
     """
     path = Path(path)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FormatError(f"{path}: this folder cannot be made: {error.strerror}") from error
-    if not os.access(path, os.W_OK):
-        raise FormatError(f"{path}: may not be written to")
+    there = next(place for place in (path, *path.parents) if place.exists())
+    if not there.is_dir():
+        raise FormatError(f"{path}: expected a folder, but {there} is a file")
+    if not os.access(there, os.W_OK):
+        raise FormatError(f"{path}: {there} may not be written to")
     return path

@@ -21,7 +21,7 @@ from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError, FitError
 from spectraloom.evaluate.splits import split_by_group
 from spectraloom.io import read_groups
-from spectraloom.workflow.chain import Judged, judge
+from spectraloom.workflow.chain import Judged, judge, require_kind
 from spectraloom.workflow.prepare import onto_axis, part_of
 from spectraloom.workflow.strict_json import strict_json
 from spectraloom.workflow.target import require_target
@@ -163,7 +163,10 @@ def study_for_model(
     ------
     FitError
         If the method is unknown or there are fewer than two sources.
+    DataError
+        If the spectra are of another kind than those of the training.
     """
+    require_kind(model, spectra)
     study = study_outliers(
         model, spectra, method=method, feature=feature, seed=seed, progress=progress
     )
@@ -187,9 +190,15 @@ def read_for(model: SupervisedNMF, source: Any, progress: Any = None) -> Spectra
         If there is nothing to read.
     CalibrationError
         If the axes differ and one is uncalibrated.
+    AxisError
+        If the axes do not overlap or measure different things.
+    DataError
+        If the spectra are of another kind than those of the training.
     """
     part_of(progress, 0.0, 1.0)(0.0, "reading")
     groups = read_groups(source)
+    for group in groups:
+        require_kind(model, group)
     axis: Axis | None = model.axis_
     if axis is None:
         if len(groups) > 1 or groups[0].n_channels != model.n_features_in_:
