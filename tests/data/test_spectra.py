@@ -352,3 +352,19 @@ def test_representation_names_the_essentials() -> None:
     text = repr(make())
     for part in ("6 x 8 channels", "0 to 80 keV", "counts", "detector"):
         assert part in text
+
+
+def test_select_compares_label_sets_as_sets_and_other_columns_by_value() -> None:
+    spectra = Spectra(
+        np.arange(12.0).reshape(3, 4),
+        columns={
+            "labels": [("Co60",), ("Cs137", "Co60"), ("Co60",)],
+            "detector": ["left", "left", "right"],
+        },
+    )
+    assert spectra.select(labels="Co60").values[:, 0].tolist() == [0.0, 8.0]
+    assert spectra.select(labels=("Co60", "Cs137")).values[:, 0].tolist() == [4.0]
+    assert spectra.select(labels="Co60", detector="right").values[:, 0].tolist() == [8.0]
+    assert len(spectra.select(detector="up")) == 0
+    with pytest.raises(LabelError, match="no column 'absorber'"):
+        spectra.select(absorber="Pb")

@@ -243,6 +243,37 @@ class Spectra:
         """Copy with columns added or replaced."""
         return self.replace(columns={**self.columns, **columns})
 
+    def select(self, **wanted: Any) -> Spectra:
+        """Spectra whose columns equal the values wanted.
+
+        Parameters
+        ----------
+        **wanted
+            Column and value. For label sets give one label or several; their order does not
+            matter, and the sets must be equal.
+
+        Raises
+        ------
+        LabelError
+            If there is no such column.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> spectra = Spectra(np.ones((2, 4)), columns={"labels": [("Co60",), ("Cs137", "Co60")]})
+        >>> len(spectra.select(labels=("Co60", "Cs137")))
+        1
+        """
+        keep = np.ones(len(self), dtype=bool)
+        for name, value in wanted.items():
+            column = self.column(name)
+            if is_label_sets(column):
+                chosen = {value} if isinstance(value, str) else set(value)
+                keep &= np.array([set(entry) == chosen for entry in column], dtype=bool)
+            else:
+                keep &= column == value
+        return self[keep]
+
     @staticmethod
     def concatenate(parts: Sequence[Spectra]) -> Spectra:
         """Stack spectra that lie on one axis.
