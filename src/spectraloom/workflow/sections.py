@@ -13,6 +13,7 @@ from spectraloom.analyze.outlier import OutlierStudy
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError
+from spectraloom.evaluate.metrics import Confusion
 from spectraloom.evaluate.robustness import RobustnessPoint
 from spectraloom.workflow.chain import Chain, Judged, flagged
 from spectraloom.workflow.report import Block, Picture, Section, Table, Text
@@ -155,20 +156,7 @@ def judged_section(judged: Judged) -> Section:
             "Rows are true labels, columns what the model said. Where several sources are there, "
             "any of them is right.",
         ),
-        Table(
-            "Precision and recall of the largest source",
-            ["Class", "Spectra", "Precision", "Recall", "F1"],
-            [
-                [
-                    name,
-                    str(scores["n"]),
-                    percent(scores["precision"]),
-                    percent(scores["recall"]),
-                    percent(scores["f1"]),
-                ]
-                for name, scores in matrix.per_class().items()
-            ],
-        ),
+        _scores_table(matrix),
         _drawn(
             lambda: plot.plot_mean_scores(result, judged.combinations),
             "Stacked bars: mean share of each class for the spectra of each true label or "
@@ -199,6 +187,21 @@ def judged_section(judged: Judged) -> Section:
         )
     )
     return Section(judged.name, blocks)
+
+
+def _scores_table(matrix: Confusion) -> Table:
+    return Table(
+        "Precision and recall of the largest source",
+        ["Class", "Spectra", "Precision", "Recall", "F1"],
+        [
+            [
+                name,
+                str(scores["n"]),
+                *(percent(scores[key]) for key in ("precision", "recall", "f1")),
+            ]
+            for name, scores in matrix.per_class().items()
+        ],
+    )
 
 
 def outlier_section(study: OutlierStudy, chain: Chain | None = None) -> Section:
