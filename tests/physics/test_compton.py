@@ -57,8 +57,8 @@ def test_share_of_a_bin_is_the_integral_over_its_angles(
 ) -> None:
     edges = energy * np.array([low, low + width])
     cosines = np.clip(1.0 - REST * (1.0 / edges - 1.0 / energy), -1.0, 1.0)
-    part, _ = quad(per_angle, *cosines, args=(energy,))
-    whole, _ = quad(per_angle, -1.0, 1.0, args=(energy,))
+    part, _ = quad(per_angle, *cosines, args=(energy,), epsabs=1e-13, epsrel=1e-12)
+    whole, _ = quad(per_angle, -1.0, 1.0, args=(energy,), epsabs=1e-13, epsrel=1e-12)
     share = scattered_fractions(energy, edges)
     assert share.shape == (1, 1)
     assert share[0, 0] == pytest.approx(part / whole, abs=1e-9)

@@ -40,6 +40,7 @@ class Judged:
     ----------
     name : str
         What the set is, for headings.
+    model : SupervisedNMF
     spectra : Spectra
     result : Result
     truth : ndarray of str, shape (n,)
@@ -52,6 +53,7 @@ class Judged:
     """
 
     name: str
+    model: SupervisedNMF
     spectra: Spectra
     result: Result
     truth: Array
@@ -193,6 +195,7 @@ def judge(
     known = set().union(*sources) | set(model.classes_.tolist())
     return Judged(
         name,
+        model,
         spectra,
         result,
         truth,

@@ -269,6 +269,7 @@ def robustness_section(points: Sequence[RobustnessPoint]) -> Section:
                     np.array([p.accuracy for p in points]),
                     np.array([p.outlier_accuracy for p in points]),
                     np.array([p.threshold for p in points]),
+                    [p.feature for p in points],
                 ),
                 "Accuracy, accuracy of the outlier boundary and the boundary itself, against "
                 "added noise and against the share of counts kept.",
@@ -316,7 +317,7 @@ def _denoised_picture(judged: Judged) -> Block:
         if share >= 0.01
     )
     return _drawn(
-        lambda: plot.plot_denoised(judged.spectra, judged.result, row),
+        lambda: plot.plot_denoised(judged.spectra, judged.result, row, model=judged.model),
         f"A spectrum labelled {judged.truth[row]}, the fit with its components, and the residual. "
         f"Shares: {shares}. Cosine {cosines[row]:.3f}.",
         "A typical spectrum (median cosine), denoised and decomposed.",
