@@ -245,6 +245,19 @@ def test_an_existing_file_is_kept_unless_it_may_be_replaced(
     assert [item.name for item in tmp_path.iterdir()] == ["file.n42"]
 
 
+@pytest.mark.parametrize("name", ["file.npz", "store.zarr"])
+def test_a_folder_of_other_things_is_never_replaced(
+    name: str, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    kept = tmp_path / name / "inner" / "kept.txt"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("mine")
+    with pytest.raises(FormatError, match=r"a folder that holds other things"):
+        sl.write(spectra(rng, sl.Axis.uncalibrated(64)), tmp_path / name, overwrite=True)
+    assert kept.read_text() == "mine"
+    assert [item.name for item in tmp_path.iterdir()] == [name]
+
+
 def test_a_writer_that_changes_numbers_is_caught(
     rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from spectraloom.errors import FormatError
 from spectraloom.io.reading import read_source
 from spectraloom.io.registry import WRITERS, Writer
 from spectraloom.io.source import Source
+from spectraloom.io.stores import zarr_store
 
 _AXIS_TOLERANCE = 1e-3  # keV
 
@@ -38,7 +38,8 @@ def write(
         Name of a format that :func:`formats` lists as written, e.g. ``"N42"``; otherwise the
         ending of `path` chooses.
     overwrite : bool
-        Replace an existing file; without it, one is an error.
+        Replace an existing file or zarr store; without it, one is an error. No other folder is
+        ever replaced.
 
     Raises
     ------
@@ -50,6 +51,8 @@ def write(
     writer = _writer_for(target, format)
     if target.exists() and not overwrite:
         raise FormatError(f"{target}: exists already; write with overwrite=True to replace it")
+    if target.is_dir() and not zarr_store.READER.sniff(Source.from_path(target)):
+        raise FormatError(f"{target}: is a folder that holds other things, so it is not replaced")
     if not target.parent.is_dir():
         raise FormatError(f"{target}: there is no folder {target.parent}")
     # Beside the target, so that the final step is a rename on one file system.
@@ -59,7 +62,7 @@ def write(
             writer.write(spectra, draft)
             _compare(spectra, draft, target, writer)
             if target.is_dir():
-                shutil.rmtree(target)
+                target.replace(Path(folder) / "replaced")
             draft.replace(target)
     except OSError as error:
         raise FormatError(f"{target}: cannot be written: {error}") from error
