@@ -287,9 +287,23 @@ def test_pcf_values_that_are_no_counts_are_refused(formats_dir: Path) -> None:
 
 
 def test_a_uri_that_unpacks_to_gigabytes_is_refused() -> None:
-    packed = zlib.compress(bytes(200 * 1024**2), 9)
-    text = b"RADDATA://G0/1000/" + base64.urlsafe_b64encode(packed)
-    assert "unpacks to more than 4 MiB" in refused(text, "bomb.txt")
+    # Deflate packs 1032 to 1 at best, so what is short cannot be large.
+    text = b"RADDATA://G0/0000/" + b"NCF" * (400 * 1024**2 // 1032 // 2)
+    assert "longer than 128 KiB" in refused(text, "bomb.txt")
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"<nanoMCA></data>" + b"<spectrum></spectrum>" * 20_000, "a.lzs"),
+        (b"<<PMCA SPECTRUM>>\n" + b"<<DATA>>" * 40_000, "a.mca"),
+        (b"BEGIN IMS2.0\n#g_Spectrum\n" + b"\n" * 200_000 + b"X", "a.phd"),
+    ],
+)
+def test_marks_that_repeat_without_end_take_no_time(data: bytes, name: str) -> None:
+    started = time.process_time()
+    refused(data, name)
+    assert time.process_time() - started < 1.5
 
 
 def test_a_uri_is_read_and_a_cut_one_refused() -> None:

@@ -281,6 +281,10 @@ def programs() -> dict[str, bytes]:
         "good": good,
         "array of another size": huge,
         "negative shape": build_array(b"J\xff\xff\xff\xff\x85" + eight, b"\x89C\x08" + bytes(8)),
+        "very many huge dimensions": build_array(
+            b"(\x8a\xff" + b"\x7f" * 255 + b"q\x01" + b"h\x01" * 150_000 + b"t" + eight,
+            b"\x89C\x00",
+        ),
         "objects from bytes": build_array(b"K\x01\x85" + objects, b"\x89C\x08AAAAAAAA"),
         "scalar of objects": scalar,
         "void type": DTYPE.replace(b"%s", b"V8").join([b"\x80\x02", b"."]),

@@ -29,6 +29,7 @@ _NUMBERS = frozenset(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)) 
     "f8",
 }
 _TEXT = re.compile(r"U\d{1,4}")
+_MOST_DIMENSIONS = 64  # as numpy has; the product of a million sides would take hours
 _BYTE_ORDERS = ("<", ">", "|", "=")
 
 
@@ -86,7 +87,8 @@ class PickledArray:
         _, shape, kind, fortran, data = state
         if (
             not isinstance(shape, tuple)
-            or not all(type(length) is int and length >= 0 for length in shape)
+            or len(shape) > _MOST_DIMENSIONS
+            or not all(type(length) is int and 0 <= length < 2**63 for length in shape)
             or not isinstance(kind, _Type)
             or type(fortran) is not bool
         ):
