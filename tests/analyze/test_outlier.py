@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, precision_s
 
 from spectraloom.analyze import OutlierBoundary, SupervisedNMF
 from spectraloom.analyze.grouping import independent_groups
-from spectraloom.analyze.outlier import OutlierStudy, _curves, study_outliers
+from spectraloom.analyze.outlier import OutlierStudy, _curves, _find_boundaries, study_outliers
 from spectraloom.data import Spectra
 from spectraloom.errors import DataError, FitError, LabelError
 
@@ -212,6 +212,20 @@ def test_a_feature_can_be_asked_for(training: Spectra) -> None:
     assert study_outliers(
         SupervisedNMF(), training, feature="excess_deviance_per_count"
     ).boundary.outlier_above
+
+
+def test_the_rows_that_judge_have_no_say_in_the_feature() -> None:
+    rng = np.random.default_rng(36)
+    is_outlier, held_out = np.arange(400) % 2 == 0, np.arange(400) >= 200
+    noise = rng.normal(size=400)
+    # One feature tells outliers apart where it is learned, the other where it judges.
+    features = {
+        "taught": np.where(held_out, noise, is_outlier),
+        "judged": np.where(held_out | (np.arange(400) >= 30), is_outlier, noise),
+    }
+    study = _find_boundaries(features, is_outlier, np.full(400, "a"), held_out, None, 0)
+    assert study.feature == "taught"
+    assert study.boundary.accuracy < 0.7
 
 
 def test_what_grows_with_counts_is_never_chosen_by_itself(training: Spectra) -> None:
