@@ -249,6 +249,24 @@ def test_a_benchmark_of_made_up_data(rng: np.random.Generator) -> None:
     assert results == run_gamma_flow_benchmark(groups, throughput=False)
 
 
+def test_speed_stands_beside_that_of_the_reference(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from spectraloom.evaluate import gamma_flow
+
+    measured = {
+        "nnls_per_second": 4.0,
+        "scipy_nnls_per_second": 3.0,
+        "rebin_per_second": 2.0,
+        "reference_rebin_per_second": 1.0,
+    }
+    monkeypatch.setattr(gamma_flow, "measure_throughput", lambda *_, **__: dict(measured))
+    results = run_gamma_flow_benchmark(made_up(rng))
+    assert results["throughput"]["nnls_per_second"] == 4.0
+    assert results["throughput"]["rebin_per_second"] == 2.0
+    assert results["reference"]["throughput"] == {"nnls_per_second": 3.0, "rebin_per_second": 1.0}
+
+
 def test_no_training_spectrum_is_in_a_test(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,7 +30,8 @@ def test_all_figures_are_measured(
     assert found["n_loadings"] == 18
     rates = [name for name in found if name.endswith("_per_second")]
     assert sorted(rates) == [
-        "analyze_per_second", "nnls_per_second", "rebin_per_second", "scipy_nnls_per_second"
+        "analyze_per_second", "nnls_per_second", "rebin_per_second", "reference_rebin_per_second",
+        "scipy_nnls_per_second",
     ]  # fmt: skip
     assert all(np.isfinite(found[name]) and found[name] > 0 for name in rates)
     assert found["nnls_speedup"] == pytest.approx(
