@@ -96,6 +96,22 @@ def overlap_rebin(
     return rebinned
 
 
+def share_outside(old_edges: FloatArray, new_edges: FloatArray) -> FloatArray:
+    """Share of each old bin that lies outside the new edges, shape (n_old,).
+
+    Exactly zero for an old bin inside them, which one less a sum of fractions would not be.
+
+    Parameters
+    ----------
+    old_edges, new_edges : ndarray
+        Increasing bin edges in the same unit.
+    """
+    widths = np.diff(old_edges)
+    below = np.clip(new_edges[0] - old_edges[:-1], 0.0, widths)
+    above = np.clip(old_edges[1:] - new_edges[-1], 0.0, widths)
+    return np.asarray((below + above) / widths)
+
+
 def _as_edges(which: str, given: npt.ArrayLike) -> FloatArray:
     edges = np.asarray(given, dtype=np.float64)
     if edges.ndim != 1 or edges.size < 2:

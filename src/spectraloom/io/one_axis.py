@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from spectraloom._typing import Array
 from spectraloom.data import Axis, Spectra
-from spectraloom.data.overlap import overlap_pieces, overlap_rebin
+from spectraloom.data.overlap import overlap_pieces, overlap_rebin, share_outside
 from spectraloom.errors import AxisError
 
 
@@ -67,13 +66,6 @@ def on_axis(spectra: Spectra, axis: Axis) -> Spectra:
         pieces = np.asarray(variance, dtype=np.float64)[:, old_bins] * fraction**2
         moved[:, new_bins[starts]] = np.add.reduceat(pieces, starts, axis=1)
         variance = moved
-    cut = _outside(old, axis)
+    cut = share_outside(old.edges, axis.edges)
     rebinned = spectra.replace(values=values, axis=axis, variance=variance)
     return rebinned.with_columns(**{outside: spectra.values @ cut})
-
-
-def _outside(old: Axis, new: Axis) -> Array:
-    """Share of each old bin that lies outside the new axis."""
-    below = np.clip(new.edges[0] - old.edges[:-1], 0.0, old.widths)
-    above = np.clip(old.edges[1:] - new.edges[-1], 0.0, old.widths)
-    return np.asarray((below + above) / old.widths)

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from spectraloom._typing import Array, FloatArray, IntArray
 from spectraloom.data import Axis, Library, Spectra
-from spectraloom.data.overlap import overlap_pieces
+from spectraloom.data.overlap import overlap_pieces, share_outside
 from spectraloom.errors import AxisError, CalibrationError, DataError
 from spectraloom.process.base import Transformer
 from spectraloom.process.linear import apply_matrix, squared
@@ -71,7 +71,7 @@ def rebin(
         axis=axis,
         variance=_moved_variance(spectra, matrix),
     )
-    share = _share_outside(spectra.axis, axis)
+    share = share_outside(spectra.axis.edges, axis.edges)
     cut = np.flatnonzero(share)
     return _with_outside(moved, spectra.values[:, cut] @ share[cut])
 
@@ -244,7 +244,7 @@ def _deal_out(spectra: Spectra, counts: IntArray, axis: Axis, rng: np.random.Gen
     # A multinomial draw is a chain of binomial ones: of the counts of an old bin that are left,
     # each of its pieces takes a binomial share. Piece number r of every bin is drawn at once.
     old, new, fraction = overlap_pieces(spectra.axis.edges, axis.edges)
-    inside = _share_outside(spectra.axis, axis) == 0
+    inside = share_outside(spectra.axis.edges, axis.edges) == 0
     last = np.append(np.diff(old) > 0, True)
     number = np.arange(old.size) - np.searchsorted(old, old)
     left, share_left = counts.copy(), np.ones(counts.shape[1])
@@ -268,13 +268,6 @@ def _deal_out(spectra: Spectra, counts: IntArray, axis: Axis, rng: np.random.Gen
         variance = np.maximum(variance, 0.0)
     moved = spectra.replace(values=values, axis=axis, variance=variance)
     return _with_outside(moved, left.sum(axis=1))
-
-
-def _share_outside(old: Axis, new: Axis) -> FloatArray:
-    # Exactly zero for an old bin inside the new axis, which a sum of fractions would not be.
-    below = np.clip(new.edges[0] - old.edges[:-1], 0.0, old.widths)
-    above = np.clip(old.edges[1:] - new.edges[-1], 0.0, old.widths)
-    return (below + above) / old.widths
 
 
 def _with_outside(spectra: Spectra, outside: Array) -> Spectra:

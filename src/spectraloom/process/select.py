@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spectraloom._typing import Array, BoolArray
+from spectraloom._typing import BoolArray
 from spectraloom.data import Spectra
 from spectraloom.errors import DataError
 from spectraloom.process.aggregate import group_rows
+from spectraloom.process.identical import identical_groups
 
 
 def limit_per_class(
@@ -69,7 +70,7 @@ def remove_duplicates(spectra: Spectra, *, adjacent_only: bool = True) -> Spectr
         Those that are left; ``attrs["duplicates_removed"]`` says how many are not (added up over
         repeated calls).
     """
-    keep = _differs_from_preceding(spectra) if adjacent_only else _first_of_its_kind(spectra.values)
+    keep = _differs_from_preceding(spectra) if adjacent_only else _first_of_its_kind(spectra)
     removed = int(spectra.attrs.get("duplicates_removed", 0)) + int((~keep).sum())
     kept = spectra if keep.all() else spectra[keep]
     return kept.replace(attrs={**spectra.attrs, "duplicates_removed": removed})
@@ -92,13 +93,7 @@ def _differs_from_preceding(spectra: Spectra) -> BoolArray:
     return keep
 
 
-def _first_of_its_kind(values: Array) -> BoolArray:
-    # Adding zero turns -0.0 into 0.0, so that equal values have equal bytes.
-    rows = np.ascontiguousarray(values + values.dtype.type(0))
-    seen: set[bytes] = set()
-    keep = np.zeros(len(rows), dtype=bool)
-    for number, row in enumerate(rows):
-        content = row.tobytes()
-        keep[number] = content not in seen
-        seen.add(content)
+def _first_of_its_kind(spectra: Spectra) -> BoolArray:
+    keep = np.zeros(len(spectra), dtype=bool)
+    keep[np.unique(identical_groups(spectra), return_index=True)[1]] = True
     return keep
