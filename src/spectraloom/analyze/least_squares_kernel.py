@@ -7,7 +7,8 @@ spectrum costs a few Cholesky factorisations of the size of its active templates
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from spectraloom.analyze.compiled import compiled
 
 _PIVOT = 1e-13  # relative size under which a Cholesky pivot counts as zero
 _TOLERANCE = 1e-12  # relative size under which an amount or gradient counts as zero
@@ -15,7 +16,7 @@ _REFINEMENTS = 2
 _EXCHANGES = 3  # full exchanges that may fail to improve before single exchanges
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
+@compiled
 def _solve_passive(G, b, passive, size, factor, x):  # type: ignore[no-untyped-def]
     """Solve G[P, P] x = b[P] by Cholesky; False where G[P, P] is numerically singular."""
     for i in range(size):
@@ -44,7 +45,7 @@ def _solve_passive(G, b, passive, size, factor, x):  # type: ignore[no-untyped-d
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _block_pivoting(G, b, start, scale, inside, passive, factor, x, w, out):  # type: ignore[no-untyped-def]
     """Block principal pivoting; True and the answer in `out` once the KKT conditions hold."""
     k = len(b)
@@ -100,7 +101,7 @@ def _block_pivoting(G, b, start, scale, inside, passive, factor, x, w, out):  # 
     return False
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _lawson_hanson(G, b, scale, inside, passive, factor, x, out):  # type: ignore[no-untyped-def]
     """Lawson and Hanson's active set; used where templates are (nearly) dependent."""
     k = len(b)
@@ -159,7 +160,7 @@ def _lawson_hanson(G, b, scale, inside, passive, factor, x, out):  # type: ignor
                     inside[j] = False
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _project(row, unit, b):  # type: ignore[no-untyped-def]
     """B = row @ unit, where row may be of any numeric type; vectorised over templates."""
     channels, k = unit.shape
@@ -172,7 +173,7 @@ def _project(row, unit, b):  # type: ignore[no-untyped-def]
                 b[j] += y * unit[c, j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _refine(row, plain, unit, G, passive, factor, residual, b, x, out):  # type: ignore[no-untyped-def]
     """Correct the active amounts in `out` by what the residual of the spectrum itself says.
 
@@ -196,7 +197,7 @@ def _refine(row, plain, unit, G, passive, factor, residual, b, x, out):  # type:
             out[passive[i]] = max(out[passive[i]] + x[i], 0.0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def solve_rows(values, plain, unit, G, guess, refine, out):  # type: ignore[no-untyped-def]
     """Solve min_x ||y - unit x||^2, x >= 0, for every row y of `values`, into `out`.
 
