@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,30 @@ def test_folder_without_anything_readable(tmp_path: Path) -> None:
     (tmp_path / "notes.md").write_text("nothing here\n")
     with pytest.raises(FormatError, match=r"none of 1 files is of a known format"):
         sl.read(tmp_path)
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+def test_lists_beside_spectra_are_named_and_left_out(
+    isolate: bool, formats_dir: Path, tmp_path: Path
+) -> None:
+    shutil.copy(formats_dir / "sim_spec.spe", tmp_path / "a.spe")
+    table = tmp_path / "list.csv"
+    table.write_text("file,cosine\na.spe,0.98\nb.spe,0.97\n")
+    spectra = sl.read(tmp_path, isolate=isolate)
+    assert spectra.attrs["skipped"] == [str(table)]
+    assert len(spectra) == 1
+    with pytest.raises(FormatError, match=r"list\.csv.*holds the axis"):
+        sl.read(table, isolate=isolate)
+    archive = tmp_path / "all.zip"
+    with zipfile.ZipFile(archive, "w") as content:
+        for file in (tmp_path / "a.spe", table):
+            content.write(file, file.name)
+    assert sl.read(archive, isolate=isolate).attrs["skipped"] == ["list.csv"]
+
+
+def test_an_empty_text_is_no_path() -> None:
+    with pytest.raises(FormatError, match=r"got an empty text"):
+        sl.read("")
 
 
 def test_a_damaged_file_in_a_folder_is_not_passed_over(folder: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from spectraloom.data import Axis, Spectra
 from spectraloom.errors import FormatError, SpectraloomError
 from spectraloom.io.source import Source
+from spectraloom.io.tables.layout import NoTableError
 from spectraloom.io.zip_guard import allowed_bytes, is_zip, open_zip, read_member
 
 _LICENCE_NAMES = {"data_license", "data_licence", "license", "licence", "copying"}
@@ -27,9 +28,10 @@ class ArchiveReader:
     def read(self, source: Source) -> list[Spectra]:
         """One Spectra per axis (and kind) over all members, in the order of the archive.
 
-        ``attrs["skipped"]`` names the members that no reader recognises, ``attrs["licence"]`` holds
-        the text of a licence file among them (``data_license``, ``LICENSE`` ...): show it wherever
-        the data are used. Archives inside the archive are skipped.
+        ``attrs["skipped"]`` names the members that no reader recognises and tables without an axis,
+        ``attrs["licence"]`` holds the text of a licence file among them (``data_license``,
+        ``LICENSE`` ...): show it wherever the data are used. Archives inside the archive are
+        skipped.
 
         Raises
         ------
@@ -89,7 +91,10 @@ def _read_member(member: Source) -> list[Spectra] | None:
 
     for reader in READERS:
         if reader is not READER and reader.sniff(member):
-            return reader.read(member)
+            try:
+                return reader.read(member)
+            except NoTableError:
+                return None  # notes and lists lie beside spectra
     return None
 
 

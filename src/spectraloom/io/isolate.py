@@ -17,6 +17,7 @@ from spectraloom.data import Spectra
 from spectraloom.errors import FormatError
 from spectraloom.io.source import Source
 from spectraloom.io.stores import npz
+from spectraloom.io.tables.layout import NoTableError
 
 ISOLATION_SECONDS = 30.0
 ISOLATION_MEMORY = 2 * 1024**3
@@ -94,7 +95,7 @@ def _answer(output: bytes, code: int, source: Source, isolation: Isolation) -> l
             f"the file is damaged, or needs more than {isolation.memory // 1024**2} MiB"
         ) from error
     if "error" in answer:
-        raise FormatError(str(answer["error"]))
+        raise (NoTableError if answer.get("no_table") else FormatError)(str(answer["error"]))
     groups = []
     for length in answer["lengths"]:
         stored, body = body[:length], body[length:]

@@ -18,6 +18,7 @@ from spectraloom.io.reading import read_source
 from spectraloom.io.source import Source
 from spectraloom.io.stores.layout import dump_settings, to_arrays
 from spectraloom.io.stores.npz import _SETTINGS as SETTINGS_KEY
+from spectraloom.io.tables.layout import NoTableError
 
 
 def main() -> int:
@@ -30,7 +31,8 @@ def main() -> int:
     try:
         stored = [_stored(group) for group in _read(request, sys.stdin.buffer)]
     except SpectraloomError as error:
-        answer.write(json.dumps({"error": str(error)}).encode() + b"\n")
+        no_table = isinstance(error, NoTableError)
+        answer.write(json.dumps({"error": str(error), "no_table": no_table}).encode() + b"\n")
     except MemoryError:
         megabytes = request["memory"] // 1024**2
         error_text = f"{request['name']}: reading needs more than {megabytes} MiB"

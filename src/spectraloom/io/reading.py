@@ -20,6 +20,7 @@ from spectraloom.io.isolate import Isolation, read_isolated
 from spectraloom.io.one_axis import on_axis
 from spectraloom.io.registry import READERS, WRITERS, Reader
 from spectraloom.io.source import Source
+from spectraloom.io.tables.layout import NoTableError
 
 AnySource: TypeAlias = "str | os.PathLike[str] | BinaryIO | Sequence[AnySource]"
 
@@ -58,7 +59,8 @@ def read(
     ----------
     source : path, glob pattern, folder, binary stream, or a sequence of these
         A folder is read with all its sub-folders; hidden files are left out, and files that no
-        reader recognises are left out and named in ``attrs["skipped"]``.
+        reader recognises, or tables without an axis, are left out and named in
+        ``attrs["skipped"]``.
     axis : Axis, optional
         Rebin all spectra to this axis, preserving counts; what lies outside of it is told by the
         column ``counts_outside``.
@@ -128,7 +130,12 @@ def read_groups(source: AnySource, *, isolate: bool | Isolation = False) -> list
         if in_folder and not one.is_folder and _reader_of(one) is None:
             skipped.append(one.name)
             continue
-        parts += read_source(one) if limits is None else read_isolated(one, limits)
+        try:
+            parts += read_source(one) if limits is None else read_isolated(one, limits)
+        except NoTableError:
+            if not in_folder:
+                raise
+            skipped.append(one.name)  # notes and lists lie beside spectra
     if not parts:
         where = f"; none of {len(skipped)} files is of a known format" if skipped else ""
         raise FormatError(f"{_name_of(source)}: there is nothing to read{where}")
@@ -198,6 +205,8 @@ def _sources(source: Any) -> Iterator[tuple[Source, bool]]:
 
 
 def _named(name: str) -> Iterator[tuple[Source, bool]]:
+    if not name:
+        raise FormatError("expected a path, got an empty text; the current folder is '.'")
     try:
         exists = Path(name).exists()
     except (OSError, ValueError) as error:
