@@ -41,7 +41,7 @@ def test_curves_and_boundaries_are_those_of_the_study(study: OutlierStudy) -> No
     texts = legend(figure)
     assert texts[:3] == ["accuracy", "precision", "recall"]
     in_use = [text for text in texts if text.endswith("(in use)")]
-    assert in_use == [f"best balanced accuracy: {study.boundary.threshold:.4g} (in use)"]
+    assert in_use == [f"best recall at the rate: {study.boundary.threshold:.4g} (in use)"]
     low, high = ax.get_xlim()
     assert all(low < mark < high for mark in marks(ax))
 

@@ -26,8 +26,9 @@ class OutlierBoundary:
         Whether spectra above the threshold are the outliers.
     method : str
         How the threshold was found.
-    accuracy, precision, recall : float
-        Reached on held-out rows, where an outlier is the positive case.
+    accuracy, precision, recall, false_alarm : float
+        Reached on held-out rows, where an outlier is the positive case; `false_alarm` is the
+        share of the known that is flagged.
     """
 
     feature: str
@@ -37,6 +38,7 @@ class OutlierBoundary:
     accuracy: float = float("nan")
     precision: float = float("nan")
     recall: float = float("nan")
+    false_alarm: float = float("nan")
 
     def flags(self, features: Mapping[str, Array]) -> BoolArray:
         """Which spectra are outliers.
@@ -72,7 +74,7 @@ class OutlierBoundary:
         """Boundary from what :meth:`to_dict` gave."""
         rates = {
             name: float("nan") if stored.get(name) is None else float(stored[name])
-            for name in ("accuracy", "precision", "recall")
+            for name in ("accuracy", "precision", "recall", "false_alarm")
         }
         return cls(
             str(stored["feature"]),

@@ -57,7 +57,8 @@ class OutlierStudy:
     tree : list of str
         The decision tree as text, one line per node.
     curves : mapping of str to ndarray
-        ``threshold`` with ``accuracy``, ``precision`` and ``recall`` on the rows that taught.
+        ``threshold`` with ``accuracy``, ``precision``, ``recall`` and ``false_alarm`` (share of
+        the known that is flagged) on the rows that taught.
     boundaries : mapping of str to OutlierBoundary
         Found by the first split of the ``tree``, a ``logistic`` fit, and the ``curves``; their
         rates are those on held-out rows.
@@ -106,6 +107,7 @@ def study_outliers(
     groups: Array | None = None,
     method: Method = "curves",
     feature: str | None = None,
+    false_alarm_rate: float = 0.01,
     add_background: bool = True,
     seed: int = 0,
     progress: Callable[[float, str], None] | None = None,
@@ -121,15 +123,17 @@ def study_outliers(
     groups : array_like, shape (n_spectra,), optional
         Spectra of one group stay on one side of every split, and so do exact copies.
     method : {"curves", "tree", "logistic"}
-        Which boundary to use: the threshold of the best balanced accuracy, the first split of
-        the decision tree, or where a logistic fit crosses one half.
+        Which boundary to use: the threshold of the best recall at `false_alarm_rate`, the first
+        split of the decision tree, or where a logistic fit crosses one half.
     feature : str, optional
         Feature to put the boundary on; by default the one by which the tree gained most on the
         rows that taught.
+    false_alarm_rate : float
+        Share of the known spectra that taught which the boundary of the curves may flag.
     add_background : bool
-        Whether a background spectrum, where there are any, is added to each source that teaches
-        or judges: what is measured later has background under it, which hides a misfit. False
-        is the reference.
+        Whether a background spectrum, where there are any, is added to every second source that
+        teaches or judges: what is measured later may have background under it, which hides a
+        misfit, or not. False is the reference.
     seed : int
         Seed of splits, permutations and drawn backgrounds.
     progress : callable, optional
@@ -138,13 +142,15 @@ def study_outliers(
     Raises
     ------
     FitError
-        If there are fewer than two sources, too few spectra to split, no such method, or a
-        `feature` that is the same everywhere.
+        If there are fewer than two sources, too few spectra to split, no such method, a rate
+        outside (0, 1), or a `feature` that is the same everywhere.
     LabelError
         If there is no such `feature`.
     """
     if method not in _METHODS:
         raise FitError(f"there is no method {method!r}: choose {', '.join(_METHODS)}")
+    if not 0 < false_alarm_rate < 1:
+        raise FitError(f"a false-alarm rate lies between 0 and 1, got {false_alarm_rate!r}")
     labels = single_labels(spectra)
     sources = [name for name in np.unique(labels).tolist() if name != model.background]
     if len(sources) < 2:
@@ -177,6 +183,7 @@ def study_outliers(
         left_out[finite],
         held_out[finite],
         feature,
+        false_alarm_rate,
         seed,
     )
     if progress is not None:
@@ -210,10 +217,10 @@ def _split(labels: Array, keys: IntArray, rng: np.random.Generator) -> Array:
 def _with_background(
     spectra: Spectra, is_background: BoolArray, part: Array, rng: np.random.Generator
 ) -> Spectra:
-    """Sources plus a background spectrum of their own part; sums of counts stay Poisson."""
+    """Every second source plus a background spectrum of its own part; sums stay Poisson."""
     values = np.array(spectra.values, dtype=np.float64)
     for number in (1, 2):
-        rows = np.flatnonzero((part == number) & ~is_background)
+        rows = np.flatnonzero((part == number) & ~is_background)[::2]
         pool = np.flatnonzero((part == number) & is_background)
         values[rows] += spectra.values[rng.choice(pool, len(rows))]
     return spectra.replace(values=values, variance=None)
@@ -239,6 +246,7 @@ def _find_boundaries(
     left_out: Array,
     held_out: BoolArray,
     feature: str | None,
+    false_alarm_rate: float,
     seed: int,
 ) -> OutlierStudy:
     if feature is not None and feature not in features:
@@ -268,7 +276,7 @@ def _find_boundaries(
     thresholds = {
         "tree": _first_split(values[teach], is_outlier[teach]),
         "logistic": _logistic_crossing(values[teach], is_outlier[teach]),
-        "curves": float(curves["threshold"][np.argmax(curves["balanced_accuracy"])]),
+        "curves": _best_at_rate(curves, false_alarm_rate),
     }
     boundaries = {
         method: _judged(
@@ -327,8 +335,17 @@ def _curves(values: FloatArray, is_outlier: BoolArray, above: bool) -> dict[str,
         "accuracy": correct / len(values),
         "precision": np.divide(hits, flagged, out=np.ones(len(hits)), where=flagged > 0),
         "recall": recall,
-        "balanced_accuracy": 0.5 * (recall + 1.0 - false_alarm),
+        "false_alarm": false_alarm,
     }
+
+
+def _best_at_rate(curves: Mapping[str, FloatArray], rate: float) -> float:
+    """Threshold of the best recall among those that flag few enough known spectra."""
+    allowed = curves["false_alarm"] <= max(rate, float(curves["false_alarm"].min()))
+    recall = np.where(allowed, curves["recall"], -1.0)
+    best = np.flatnonzero(recall == recall.max())
+    # Of equally good thresholds the middle one, in the gap between known and unknown.
+    return float(curves["threshold"][best[len(best) // 2]])
 
 
 def _judged(
@@ -345,6 +362,7 @@ def _judged(
         accuracy=float((flagged == truth).mean()),
         precision=float(hits / flagged.sum()) if flagged.any() else float("nan"),
         recall=float(hits / truth.sum()) if truth.any() else float("nan"),
+        false_alarm=float((flagged & ~truth).sum() / (~truth).sum()) if (~truth).any() else np.nan,
     )
 
 

@@ -34,7 +34,7 @@ from spectraloom.plot.style import (
 
 _BINS = 60
 _CURVES = ("accuracy", "precision", "recall")
-_METHODS = {"tree": "first split", "logistic": "logistic fit", "curves": "best balanced accuracy"}
+_METHODS = {"tree": "first split", "logistic": "logistic fit", "curves": "best recall at the rate"}
 
 
 def plot_threshold_curves(study: OutlierStudy) -> Figure:
