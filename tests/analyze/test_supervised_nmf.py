@@ -693,3 +693,14 @@ def test_a_table_seen_once_is_forgotten(world: Any, rng: np.random.Generator) ->
     assert model.feature_names_in_[0] == "0"
     model.fit(training)
     model.predict(np.asarray(training.values, float))  # a leftover name would warn here
+
+
+def test_score_is_the_share_of_right_largest_sources() -> None:
+    X = np.array([[9.0, 1, 0], [8, 2, 0], [0, 1, 9], [0, 2, 8]])
+    y = ["left", "left", "right", "right"]
+    model = SupervisedNMF(background=None).fit(X, y)
+    assert model.score(X, y) == 1.0
+    assert model.score(X, ["left", "left", "left", "right"]) == 0.75
+    assert model.score(X, [("left", "right")] * 4) == 1.0
+    with pytest.raises(LabelError, match="nothing to score"):
+        model.score(X)

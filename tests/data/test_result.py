@@ -91,3 +91,30 @@ def test_shapes_that_do_not_agree_are_refused(changes: dict[str, object]) -> Non
     fields = {"names": ("a", "b"), "amounts": np.ones((3, 2)), "decisions": np.ones((3, 2))}
     with pytest.raises(DataError):
         Result(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_rows_of_a_result_are_a_result() -> None:
+    result = make()
+    for rows in (slice(1, 3), np.array([False, True, True]), [1, 2]):
+        part = result[rows]
+        assert len(part) == 2
+        assert part.amounts.tolist() == result.amounts[1:].tolist()
+        assert part.flags["outlier"].tolist() == [True, False]
+        assert part.columns["labels"].tolist() == [(), ("a", "b")]
+        assert part.denoised is not None
+        assert len(part.denoised) == 2
+    assert result[0].labels.tolist() == [("Co60", "<Cs137>")]
+    assert len(list(result)) == 3
+
+
+def test_a_column_of_the_spectra_replaces_no_answer() -> None:
+    fields = {name: getattr(make(), name) for name in Result.__slots__}
+    theirs = {name: np.arange(3.0) for name in ("found", "cosine", "amounts", "name")}
+    result = Result(**{**fields, "columns": theirs})
+    frame = result.to_frame()
+    assert frame["cosine"].tolist() == [0.9, 0.1, 0.8]
+    assert frame["column found"].tolist() == [0.0, 1.0, 2.0]
+    dataset = result.to_xarray()
+    assert dataset["amounts"].shape == (3, 2)
+    assert dataset["column_amounts"].to_numpy().tolist() == [0.0, 1.0, 2.0]
+    assert dataset["column_name"].to_numpy().tolist() == [0.0, 1.0, 2.0]

@@ -160,8 +160,8 @@ class SupervisedNMF(TransformerMixin, SpectralEstimator):  # type: ignore[misc]
         values = self._checked(X, reset=True)
         kind = X.kind if isinstance(X, Spectra) else "intensity"
         self._fitted = self._channels()
-        labels = _labels_of(X, y, len(values))
-        self.label_dtype_ = _numeric_type(y)
+        labels = labels_of(X, y, len(values))
+        self.label_dtype_ = numeric_type(y)
         loadings = self._make_loadings(X, values, labels)
         areas = np.abs(loadings[:, self._fitted]).sum(axis=1)
         if not areas.all():
@@ -343,6 +343,22 @@ class SupervisedNMF(TransformerMixin, SpectralEstimator):  # type: ignore[misc]
         top = self._top(self.shares(X))
         return top if self.label_dtype_ is None else top.astype(self.label_dtype_)
 
+    def score(self, X: Any, y: Any = None) -> float:
+        """Share of spectra whose largest source is among their labels (or rightly none is).
+
+        Parameters
+        ----------
+        X : Spectra or array_like
+        y : array_like of labels or label sets, optional
+            By default the column ``labels`` of the spectra.
+        """
+        truth = labels_of(X, y, len(X))
+        if truth is None:
+            raise LabelError("there is nothing to score against: give y, or labelled spectra")
+        sources = [set(entry) - {self.background} or {self.background} for entry in truth]
+        found = self._top(self.shares(X)).tolist()
+        return float(np.mean([name in entry for name, entry in zip(found, sources, strict=True)]))
+
     def predict_sets(self, X: Any) -> Array:
         """Set of the sources present per spectrum, largest first, as tuples of names."""
         result = self._decide(shares := self.shares(X))
@@ -508,7 +524,16 @@ class SupervisedNMF(TransformerMixin, SpectralEstimator):  # type: ignore[misc]
         return tags
 
 
-def _labels_of(X: Any, y: Any, n: int) -> Array | None:
+def labels_of(X: Any, y: Any, n: int) -> Array | None:
+    """Label sets of training spectra, from `y` or the column ``labels``; None without any.
+
+    Raises
+    ------
+    FitError
+        If the number of labels differs from `n`.
+    LabelError
+        If some spectra have none.
+    """
     if y is None:
         if not isinstance(X, Spectra) or "labels" not in X.columns:
             return None
@@ -539,7 +564,7 @@ def _label_set(entry: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(label) for label in entry if str(label)))
 
 
-def _numeric_type(y: Any) -> np.dtype[Any] | None:
+def numeric_type(y: Any) -> np.dtype[Any] | None:
     """Type of labels that are numbers, else None."""
     if y is None or (isinstance(y, (list, tuple)) and not all(map(_is_number, y))):
         return None

@@ -118,9 +118,14 @@ def result_to_xarray(result: Result) -> xr.Dataset:
     if result.uncertainties is not None:
         unit = {"units": result.unit}
         variables["uncertainties"] = (("spectrum", "name"), result.uncertainties, unit)
-    for group in (result.quality, result.flags, result.columns):
-        for name, column in group.items():
-            variables[name] = ("spectrum", encode_column(column))
+    for name, values in result.details.items():
+        variables[name] = (("spectrum", "name"), values)
+    for group in (result.quality, result.flags):
+        variables |= {name: ("spectrum", column) for name, column in group.items()}
+    for name, column in result.columns.items():
+        # A column of the spectra never replaces an answer of the same name.
+        stored = _COLUMN + name if name in (*variables, "name", "spectrum") else name
+        variables[stored] = ("spectrum", encode_column(column))
     return xarray.Dataset(
         variables,
         coords={"name": list(result.names)},

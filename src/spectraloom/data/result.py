@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,8 @@ class Result:
         Standard uncertainties of the amounts.
     top : array_like of str, shape (n,), optional
         The one label per spectrum, where the method gives one.
+    details : mapping of str to array_like of shape (n, k)
+        More on each name, e.g. ``p_value`` or ``detection_limit``.
     quality : mapping of str to array_like of shape (n,)
         Measures of the goodness of fit.
     flags : mapping of str to array_like of bool, shape (n,)
@@ -64,6 +66,7 @@ class Result:
     unit: str = "counts"
     uncertainties: FloatArray | None = None
     top: Array | None = None
+    details: Mapping[str, FloatArray] = field(default_factory=lambda: _EMPTY)
     quality: Mapping[str, Array] = field(default_factory=lambda: _EMPTY)
     flags: Mapping[str, Array] = field(default_factory=lambda: _EMPTY)
     columns: Mapping[str, Array] = field(default_factory=lambda: _EMPTY)
@@ -90,6 +93,7 @@ class Result:
             array.flags.writeable = False
         if self.top is not None:
             put(self, "top", as_column("top", self.top, n))
+        put(self, "details", MappingProxyType(_as_details(self.details, amounts.shape)))
         for group in ("quality", "flags", "columns"):
             given = getattr(self, group)
             put(
@@ -101,6 +105,18 @@ class Result:
 
     def __len__(self) -> int:
         return len(self.amounts)
+
+    def __getitem__(self, rows: Any) -> Result:
+        """Result of some spectra: a slice, a mask or row numbers."""
+        if isinstance(rows, (int, np.integer)):
+            rows = [int(rows)]
+        cut: dict[str, Any] = {
+            name: None if (value := getattr(self, name)) is None else value[rows]
+            for name in ("amounts", "decisions", "uncertainties", "top", "denoised")
+        }
+        for group in ("details", "quality", "flags", "columns"):
+            cut[group] = {name: value[rows] for name, value in getattr(self, group).items()}
+        return replace(self, **cut)
 
     @property
     def shares(self) -> FloatArray:
@@ -127,6 +143,7 @@ class Result:
             "amounts": self.amounts.tolist(),
             "shares": self.shares.tolist(),
             "uncertainties": None if self.uncertainties is None else self.uncertainties.tolist(),
+            "details": {name: values.tolist() for name, values in self.details.items()},
             "quality": {name: _plain(values) for name, values in self.quality.items()},
             "flags": {name: _plain(values) for name, values in self.flags.items()},
             "columns": {name: _plain(values) for name, values in self.columns.items()},
@@ -136,18 +153,23 @@ class Result:
     def to_frame(self) -> pd.DataFrame:
         """Table with a row per spectrum (needs pandas)."""
         pandas = optional("pandas", extra="scale")
-        table: dict[str, Any] = {name: list(column) for name, column in self.columns.items()}
-        table["found"] = list(self.labels)
+        table: dict[str, Any] = {"found": list(self.labels)}
         if self.top is not None:
             table["top"] = self.top
         for j, name in enumerate(self.names):
             table[f"amount {name}"] = self.amounts[:, j]
             if self.uncertainties is not None:
                 table[f"uncertainty {name}"] = self.uncertainties[:, j]
+            table |= {f"{detail} {name}": values[:, j] for detail, values in self.details.items()}
         shares = self.shares
         table |= {f"share {name}": shares[:, j] for j, name in enumerate(self.names)}
         table |= {**self.quality, **self.flags}
-        return pandas.DataFrame(table)
+        # A column of the spectra never replaces an answer of the same name.
+        own = {
+            f"column {name}" if name in table else name: list(column)
+            for name, column in self.columns.items()
+        }
+        return pandas.DataFrame({**own, **table})
 
     def to_xarray(self) -> xr.Dataset:
         """Dataset with dimensions ``spectrum`` and ``name`` (needs xarray)."""
@@ -158,7 +180,7 @@ class Result:
     def __reduce__(self) -> tuple[Any, ...]:
         # Read-only mappings cannot be sent to worker processes; plain ones can.
         fields = {name: getattr(self, name) for name in self.__slots__}
-        for name in ("quality", "flags", "columns", "provenance"):
+        for name in ("details", "quality", "flags", "columns", "provenance"):
             fields[name] = dict(fields[name])
         return Result, tuple(fields.values())
 
@@ -184,6 +206,17 @@ class Result:
             rows.append(f"<tr><th scope='row'>{i}</th>{columns}</tr>")
         more = f"<p>{len(self) - shown} more spectra</p>" if len(self) > shown else ""
         return f"<table>{''.join(rows)}</table>{more}"
+
+
+def _as_details(given: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, FloatArray]:
+    details = {}
+    for name, values in given.items():
+        array = np.asarray(values, dtype=np.float64).view()
+        if array.shape != shape:
+            raise DataError(f"{name} has shape {array.shape}, the amounts have {shape}")
+        array.flags.writeable = False
+        details[str(name)] = array
+    return details
 
 
 def _plain(column: Array) -> list[Any]:
