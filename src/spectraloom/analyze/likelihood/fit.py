@@ -1,0 +1,408 @@
+"""Amounts of templates in spectra under the Poisson likelihood, with nuisances and tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from spectraloom._typing import Array, BoolArray, FloatArray, IntArray
+from spectraloom.analyze.likelihood.parts import Answers, Data, Priors, Templates
+from spectraloom.analyze.likelihood.pileup import pileup_templates
+from spectraloom.analyze.likelihood.tables import TemplateTable, distinct_templates
+from spectraloom.data.spectra import Spectra
+from spectraloom.errors import AxisError, DataError, FitError
+
+NUISANCES = ("gain", "offset", "broadening")
+PILEUP = "pile-up"
+CHUNK = 64  # spectra that a thread fits at a time
+_LEAST_AREA = 1e-6  # part of a template inside the bins under which nothing can be said of it
+_REACH = 3.0  # nuisances stay within this many standard deviations of their prior
+
+
+@dataclass(frozen=True, slots=True)
+class Nuisances:
+    """Which properties of the detector are fitted beside the amounts, and how far they may go.
+
+    A count of energy E is recorded at E (1 + gain) + offset, in peaks widened by 1 + broadening.
+    Each is the standard deviation of a Gaussian prior around zero; None leaves it fixed at zero.
+
+    Parameters
+    ----------
+    gain : float or None
+        Relative, e.g. 0.02.
+    offset : float or None
+        In the unit of the axis.
+    broadening : float or None
+        Relative; never below zero.
+    """
+
+    gain: float | None = None
+    offset: float | None = None
+    broadening: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in NUISANCES:
+            spread = getattr(self, name)
+            if spread is not None and not 0 < spread < np.inf:
+                raise FitError(f"the prior width of the {name} is above zero, got {spread!r}")
+
+    @property
+    def used(self) -> BoolArray:
+        """Which are fitted, shape (3,)."""
+        return np.array([getattr(self, name) is not None for name in NUISANCES])
+
+    @property
+    def spreads(self) -> FloatArray:
+        """Standard deviations of the priors; one where a nuisance is fixed."""
+        return np.array([getattr(self, name) or 1.0 for name in NUISANCES])
+
+    def bounds(self, table: TemplateTable) -> FloatArray:
+        """Limits, shape (3, 2)."""
+        reach = _REACH * self.spreads
+        limits = np.column_stack([-reach, reach])
+        limits[0, 0] = max(limits[0, 0], -0.5)
+        limits[2] = (table.nodes[0], table.nodes[-1])
+        return limits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LikelihoodFit:
+    """Fits of n spectra.
+
+    Parameters
+    ----------
+    names : tuple of str, length k
+        Names of the library, and ``"pile-up"`` if that was fitted.
+    amounts : ndarray, shape (n, k)
+        Counts of each name inside the fitted bins' range and beyond: templates have unit area on
+        the axis of the library.
+    covariance : ndarray, shape (n, k, k)
+        From the Fisher information; names that are absent have zeros.
+    template_amounts : ndarray, shape (n, n_templates)
+        Amounts of the single templates.
+    nuisances : ndarray, shape (n, 3)
+        Gain, offset and broadening.
+    deviance : ndarray, shape (n,)
+        Poisson deviance, or sum of squares over variances.
+    degrees_of_freedom : int
+        Bins less names less nuisances.
+    ratios : ndarray, shape (n, k)
+        Twice the log of the likelihood ratio against the best fit without a name; zero where it
+        is absent or was not tested.
+    fitted : ndarray, shape (n, n_bins)
+    observed : ndarray, shape (n, n_bins)
+    edges : ndarray, shape (n_bins + 1,)
+    variances : ndarray, shape (n, n_bins)
+        Of the observed values; for counts the counts.
+    extra : ndarray, shape (n, n_extra, n_bins)
+        Templates that were made from each spectrum: pile-up.
+    groups : ndarray of int, shape (n_templates,)
+        Which name each template belongs to.
+    poisson : bool
+        Whether the likelihood was that of counts.
+    iterations : ndarray of int, shape (n,)
+    converged : ndarray of bool, shape (n,)
+    """
+
+    names: tuple[str, ...]
+    amounts: FloatArray
+    covariance: FloatArray
+    template_amounts: FloatArray
+    nuisances: FloatArray
+    deviance: FloatArray
+    degrees_of_freedom: int
+    ratios: FloatArray
+    fitted: FloatArray
+    observed: FloatArray
+    edges: FloatArray
+    variances: FloatArray
+    extra: FloatArray
+    groups: IntArray
+    poisson: bool
+    iterations: IntArray
+    converged: BoolArray
+
+    def __len__(self) -> int:
+        return len(self.amounts)
+
+    @property
+    def uncertainties(self) -> FloatArray:
+        """Standard uncertainties of the amounts, shape (n, k)."""
+        variances = np.diagonal(self.covariance, axis1=1, axis2=2)
+        return np.sqrt(np.maximum(variances, 0.0))
+
+    @property
+    def dispersion(self) -> FloatArray:
+        """Deviance per degree of freedom, at least one, shape (n,)."""
+        return np.maximum(self.deviance / self.degrees_of_freedom, 1.0)
+
+
+def fit_templates(
+    spectra: Spectra,
+    table: TemplateTable,
+    *,
+    window: tuple[float, float] | None = None,
+    edges: FloatArray | None = None,
+    nuisances: Nuisances | None = None,
+    pileup: bool = False,
+    tested: Sequence[str] = (),
+    start: FloatArray | None = None,
+    tolerance: float = 1e-6,
+    progress: Callable[[float, str], None] | None = None,
+) -> LikelihoodFit:
+    """Fit the templates of a library to spectra, on the calibration of the spectra.
+
+    Counts follow the Poisson distribution; rates and intensities the Gaussian one, with their
+    variance. The data stay as they are, the templates move. Spectra are fitted in chunks and
+    threads; an answer depends on neither.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        On bins; raw counts are best.
+    table : TemplateTable
+        See :func:`~spectraloom.analyze.likelihood.tables.template_table`.
+    window : (float, float), optional
+        Part of the axis to fit.
+    edges : ndarray, optional
+        Coarser bins to sum the data to: every one of them an edge of the axis, see
+        :func:`~spectraloom.analyze.likelihood.binning.adaptive_edges`.
+    nuisances : Nuisances, optional
+        None fits none.
+    pileup : bool
+        Whether a template of random coincidences, made from each spectrum, is fitted too.
+    tested : sequence of str
+        Names to compute likelihood ratios for.
+    start : ndarray, shape (n, 3), optional
+        Nuisances to start from, e.g. those of the spectrum before.
+    tolerance : float
+        The fit ends when the deviance falls by less.
+    progress : callable, optional
+
+    Raises
+    ------
+    AxisError
+        If the axis has no bins, measures something else, or does not overlap the library.
+    DataError
+        If data of this kind need a variance that they do not have.
+
+    References
+    ----------
+    Fisher scoring: P. McCullagh, J. A. Nelder, *Generalized Linear Models* (1989), ch. 2.5.
+    """
+    _require_overlap(spectra, table)
+    bins = _bin_edges(spectra, window, edges)
+    _require_distinct(table, bins.tobytes())
+    settings = nuisances or Nuisances()
+    data, names, groups = _data_of(spectra, table, bins, pileup)
+    begin = _start_of(start, len(spectra))
+    marks = np.isin(names, list(tested))
+    found = _solve_all(
+        data, table, settings, groups, marks, begin, tolerance=tolerance, progress=progress
+    )
+    member = np.equal.outer(groups, np.arange(len(names))).astype(np.float64)
+    return LikelihoodFit(
+        names,
+        found.amounts @ member,
+        found.covariance,
+        found.amounts,
+        found.theta,
+        found.deviance,
+        max(data.y.shape[1] - len(names) - int(settings.used.sum()), 1),
+        found.ratios,
+        found.fitted,
+        data.y,
+        bins,
+        data.variance,
+        data.extra,
+        groups,
+        bool(data.poisson),
+        np.abs(found.iterations),
+        found.iterations > 0,
+    )
+
+
+def _data_of(
+    spectra: Spectra, table: TemplateTable, bins: FloatArray, pileup: bool
+) -> tuple[Data, tuple[str, ...], IntArray]:
+    """Spectra on their bins, with the names and groups of all templates that are fitted."""
+    values, variances = _on_bins(spectra, bins)
+    extra = np.zeros((*values.shape[:1], 0, values.shape[1]))
+    names, groups = table.names, table.groups
+    if pileup:
+        extra = pileup_templates(spectra.values, spectra.axis, bins)[:, np.newaxis, :]
+        names, groups = (*names, PILEUP), np.append(groups, len(names))
+    poisson = spectra.kind == "counts"
+    data = Data(as_given(values), as_given(variances), bins, as_given(extra), poisson)
+    return data, names, groups
+
+
+def _start_of(start: FloatArray | None, n: int) -> FloatArray:
+    if start is None:
+        return np.zeros((n, 3))
+    begin = np.array(start, dtype=np.float64, order="C")
+    if begin.shape != (n, 3) or not np.isfinite(begin).all():
+        raise DataError(
+            f"nuisances to start from are {n} rows of gain, offset and broadening, all finite; "
+            f"got shape {begin.shape}"
+        )
+    return begin
+
+
+def as_given(array: Array) -> Array:
+    """Contiguous view that cannot be written: compiled code then knows one kind of array."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+def templates_of(table: TemplateTable) -> Templates:
+    """Arrays of a table as compiled code takes them."""
+    return Templates(*(as_given(a) for a in (table.grid, table.table, table.slopes, table.nodes)))
+
+
+def priors_of(settings: Nuisances, table: TemplateTable) -> Priors:
+    """Priors as compiled code takes them."""
+    return Priors(settings.used, np.zeros(3), settings.spreads, settings.bounds(table))
+
+
+def _solve_all(
+    data: Data,
+    table: TemplateTable,
+    settings: Nuisances,
+    groups: IntArray,
+    marks: BoolArray,
+    begin: FloatArray,
+    *,
+    tolerance: float,
+    progress: Callable[[float, str], None] | None,
+) -> Answers:
+    from spectraloom.analyze.likelihood.batch import fit_many
+
+    (n, m), total, k = data.y.shape, len(groups), len(marks)
+    found = Answers(
+        amounts=np.empty((n, total)),
+        theta=np.empty((n, 3)),
+        deviance=np.empty(n),
+        iterations=np.empty(n, dtype=np.int64),
+        fitted=np.empty((n, m)),
+        ratios=np.zeros((n, k)),
+        covariance=np.empty((n, k, k)),
+    )
+    templates, priors = templates_of(table), priors_of(settings, table)
+
+    def solve(first: int) -> int:
+        rows = slice(first, min(first + CHUNK, n))
+        part = data._replace(y=data.y[rows], variance=data.variance[rows], extra=data.extra[rows])
+        answers = Answers(*(array[rows] for array in found))
+        fit_many(part, templates, priors, as_given(groups), marks, begin[rows], tolerance, answers)
+        return rows.stop
+
+    _run_chunks(solve, n, progress)
+    return found
+
+
+def _run_chunks(
+    solve: Callable[[int], int], n: int, progress: Callable[[float, str], None] | None
+) -> None:
+    starts = range(0, n, CHUNK)
+    if len(starts) <= 1:
+        for first in starts:
+            solve(first)
+        return
+    with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1)) as pool:
+        for stop in pool.map(solve, starts):
+            if progress is not None:
+                progress(stop / n, "fitting")
+
+
+def _require_overlap(spectra: Spectra, table: TemplateTable) -> None:
+    axis = spectra.axis
+    if (axis.quantity, axis.unit) != (table.axis.quantity, table.axis.unit):
+        raise AxisError(
+            f"the spectra lie on {axis.describe()}, the library on {table.axis.describe()}: "
+            "calibrate the spectra, or take a library for this axis"
+        )
+    low, high = table.grid[0], table.grid[-1]
+    overlap = min(high, axis.edges[-1]) - max(low, axis.edges[0])
+    if overlap <= 0:
+        raise AxisError(
+            f"the spectra ({axis.describe()}) and the library ({low:g} to {high:g} "
+            f"{axis.unit}) do not overlap"
+        )
+
+
+@lru_cache(maxsize=8)
+def _require_distinct(table: TemplateTable, bins: bytes) -> None:
+    """Every name has counts in the bins, and no two names look the same there."""
+    from spectraloom.analyze.likelihood.batch import place_templates
+    from spectraloom.analyze.likelihood.moving import make_work
+
+    edges = np.frombuffer(bins)
+    work = make_work(table.n_templates, len(edges) - 1)
+    none = as_given(np.zeros((0, len(edges) - 1)))
+    place_templates(templates_of(table), edges, np.zeros(3), none, work)
+    areas = work.A.sum(axis=1)
+    where = f" between {edges[0]:g} and {edges[-1]:g} {table.axis.unit}"
+    for number, name in enumerate(table.names):
+        if areas[table.groups == number].max() < _LEAST_AREA:
+            raise DataError(
+                f"the templates of {name!r} have no counts{where}: take a larger window, or leave "
+                "the name out"
+            )
+    seen = areas >= _LEAST_AREA
+    distinct_templates(
+        np.cumsum(work.A[seen], axis=1) / areas[seen, np.newaxis],
+        [table.names[group] for group in table.groups[seen]],
+        where,
+    )
+
+
+def _bin_edges(
+    spectra: Spectra, window: tuple[float, float] | None, edges: FloatArray | None
+) -> FloatArray:
+    axis = spectra.axis
+    if edges is not None:
+        if window is not None:
+            raise DataError("give a window or the edges of coarser bins, not both")
+        return as_given(np.asarray(edges, dtype=np.float64))
+    channels = slice(0, axis.n_channels) if window is None else axis.window(*window)
+    return as_given(axis.edges[channels.start : channels.stop + 1])
+
+
+def _on_bins(spectra: Spectra, bins: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Values and variances summed to bins whose edges are edges of the axis."""
+    if bins.ndim != 1 or len(bins) < 2 or not (np.diff(bins) > 0).all():
+        raise DataError("the edges of coarser bins are two or more increasing coordinates")
+    place = np.searchsorted(spectra.axis.edges, bins)
+    if place[-1] >= len(spectra.axis.edges) or not np.array_equal(spectra.axis.edges[place], bins):
+        raise DataError("coarser bins must end at edges of the axis: counts are never divided")
+
+    def summed(array: Array) -> FloatArray:
+        cut = np.asarray(array[:, place[0] : place[-1]], dtype=np.float64)
+        if len(bins) == cut.shape[1] + 1:
+            return np.ascontiguousarray(cut)
+        return np.ascontiguousarray(np.add.reduceat(cut, place[:-1] - place[0], axis=1))
+
+    values = summed(spectra.values)
+    if spectra.kind == "counts":
+        return values, values
+    variance = spectra.variance
+    if variance is None and spectra.kind == "rate" and spectra.live_time is not None:
+        # A channel without counts still has the variance of at least one.
+        times = spectra.live_time[:, np.newaxis]
+        variance = np.maximum(spectra.values, 1.0 / times) / times
+    if variance is None:
+        raise DataError(
+            f"spectra of kind {spectra.kind!r} need a variance for a likelihood: give "
+            "Spectra(..., variance=...), or raw counts"
+        )
+    variances = summed(variance)
+    if not (variances > 0).all():
+        raise DataError("the variance of a channel is zero: a likelihood needs it above zero")
+    return values, variances

@@ -1,0 +1,445 @@
+"""Compiled fit of one spectrum; imported when a fit starts.
+
+A spectrum is explained by mu_c = sum_j a_j A_jc(theta), with amounts a >= 0 and up to three
+nuisance parameters theta: gain, offset and broadening. Amounts and nuisances are fitted together
+by scoring: a step solves the quadratic model inside the bounds exactly, first with the expected
+(Fisher) information and then with the observed one, and is shortened until the likelihood falls.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from spectraloom.analyze.likelihood.moving import locate, slopes_at, templates_at
+from spectraloom.analyze.likelihood.parts import N_NUISANCES
+
+_FAST = {"reassoc", "contract", "arcp", "nsz"}
+_FLOOR = 1e-12  # expected counts are at least this, so that logarithms and ratios stay finite
+_ITERATIONS = 200
+_FISHER = 1  # steps with the expected information, before those with the observed one
+_EXPECTED = 0.02
+_SHORTENINGS = 20
+_GOOD = 0.4  # a step is good if the misfit falls by this part of the slope along it
+_ROUNDING = 1e-14  # relative error of a deviance, per count
+_PIVOT = 1e-13  # relative size under which a pivot counts as zero
+_SMALL = 1e-12  # of an amount, or of a deviance: no reason to exchange parameters
+_EXCHANGES = 3  # full exchanges that may fail to improve before single ones
+_REACH = 0.2  # part of its range that a nuisance moves at a time: the model is local
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def expected_counts(A, a, poisson, mu):  # type: ignore[no-untyped-def]
+    """Mu = a @ A; for counts above zero."""
+    k, n = A.shape
+    for c in range(n):
+        mu[c] = _FLOOR if poisson else 0.0
+    for j in range(k):
+        x = a[j]
+        if x > 0.0:
+            for c in range(n):
+                mu[c] += x * A[j, c]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def misfit(y, variance, mu, poisson):  # type: ignore[no-untyped-def]
+    """Poisson deviance, or the sum of squared residuals over variances."""
+    total = 0.0
+    if poisson:
+        for c in range(len(y)):
+            total += mu[c] - y[c]
+            if y[c] > 0.0:
+                total += y[c] * np.log(y[c] / mu[c])
+        return max(2.0 * total, 0.0)
+    for c in range(len(y)):
+        total += (y[c] - mu[c]) * (y[c] - mu[c]) / variance[c]
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def fall(y, variance, mu, new_mu, poisson):  # type: ignore[no-untyped-def]
+    """By how much the misfit falls from `mu` to `new_mu`, without the loss of a difference."""
+    total = 0.0
+    if poisson:
+        for c in range(len(y)):
+            total += mu[c] - new_mu[c]
+            if y[c] > 0.0:
+                total += y[c] * np.log(new_mu[c] / mu[c])
+        return 2.0 * total
+    for c in range(len(y)):
+        total += (new_mu[c] - mu[c]) * (2.0 * y[c] - mu[c] - new_mu[c]) / variance[c]
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def prior_misfit(theta, priors):  # type: ignore[no-untyped-def]
+    """Squared distances of the nuisances from their priors, in standard deviations."""
+    total = 0.0
+    for z in range(N_NUISANCES):
+        if priors.use[z]:
+            total += ((theta[z] - priors.center[z]) / priors.spread[z]) ** 2
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def dot(a, b):  # type: ignore[no-untyped-def]
+    """Sum of products."""
+    total = 0.0
+    for c in range(len(a)):
+        total += a[c] * b[c]
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def cholesky_solve(H, b, size):  # type: ignore[no-untyped-def]
+    """Solve H x = b in place, H symmetric in its lower triangle; False if it is singular."""
+    for i in range(size):
+        for j in range(i):
+            total = H[i, j]
+            for m in range(j):
+                total -= H[i, m] * H[j, m]
+            H[i, j] = total * H[j, j]
+        total = H[i, i]
+        for m in range(i):
+            total -= H[i, m] * H[i, m]
+        if not total > _PIVOT * H[i, i]:
+            return False
+        H[i, i] = 1.0 / np.sqrt(total)  # the inverse is what is needed below
+    for i in range(size):
+        total = b[i]
+        for m in range(i):
+            total -= H[i, m] * b[m]
+        b[i] = total * H[i, i]
+    for i in range(size - 1, -1, -1):
+        total = b[i]
+        for m in range(i + 1, size):
+            total -= H[m, i] * b[m]
+        b[i] = total * H[i, i]
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def em_steps(y, A, allowed, sums, a, mu, steps):  # type: ignore[no-untyped-def]
+    """Multiplicative steps towards the maximum of the likelihood, from any positive start."""
+    for _ in range(steps):
+        expected_counts(A, a, True, mu)
+        for c in range(len(y)):
+            mu[c] = y[c] / mu[c]
+        for j in range(len(a)):
+            if allowed[j] and a[j] > 0.0:
+                a[j] *= dot(A[j], mu) / sums[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def _weigh(y, variance, poisson, work):  # type: ignore[no-untyped-def]
+    """Weights of the channels, and the derivative of the log likelihood by mu."""
+    mu, weight, residual = work.mu, work.weight, work.residual
+    for c in range(len(y)):
+        w = 1.0 / mu[c] if poisson else 1.0 / variance[c]
+        weight[c] = w
+        residual[c] = (y[c] - mu[c]) * w
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def _observe(y, work):  # type: ignore[no-untyped-def]
+    """Turn the weights of the expected information into those of the observed one (nearly).
+
+    A small part of the expected one stays, so that channels without counts have a weight.
+    """
+    mu, weight = work.mu, work.weight
+    for c in range(len(y)):
+        weight[c] *= _EXPECTED + (1.0 - _EXPECTED) * y[c] / mu[c]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _free_parameters(priors, a, allowed, theta, work):  # type: ignore[no-untyped-def]
+    """Number of parameters that the step may move; their numbers and gradients are filled in.
+
+    Amounts at zero take part where they would grow.
+    """
+    A, J, residual, index = work.A, work.J, work.residual, work.index
+    gradient = work.gradient
+    k = len(a)
+    size = 0
+    for j in range(k):
+        if a[j] > 0.0 or allowed[j]:
+            slope = dot(A[j], residual)
+            if a[j] > 0.0 or slope > 0.0:
+                index[size] = j
+                gradient[size] = slope
+                size += 1
+    for z in range(N_NUISANCES):
+        if priors.use[z]:
+            index[size] = k + z
+            gradient[size] = dot(J[z], residual)
+            gradient[size] -= (theta[z] - priors.center[z]) / priors.spread[z] ** 2
+            size += 1
+    return size
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
+def information(work, size, priors):  # type: ignore[no-untyped-def]
+    """Fill the lower triangle of the Fisher information of the parameters in `work.index`."""
+    A, J, H, weight = work.A, work.J, work.H, work.weight
+    weighted, index = work.weighted, work.index
+    k, n = A.shape
+    for i in range(size):
+        one = index[i]
+        left = A[one] if one < k else J[one - k]
+        scaled = weighted[i]
+        for c in range(n):
+            scaled[c] = left[c] * weight[c]
+        for m in range(i):
+            other = index[m]
+            right = A[other] if other < k else J[other - k]
+            H[i, m] = dot(scaled, right)
+        H[i, i] = dot(scaled, left)
+        if one >= k:
+            H[i, i] += 1.0 / priors.spread[one - k] ** 2
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _set_box(priors, allowed, a, theta, size, work):  # type: ignore[no-untyped-def]
+    """Fill how far each parameter may go down and up; True if amounts have to leave."""
+    index, low, high = work.index, work.low, work.high
+    k = len(a)
+    leaving = False
+    for i in range(size):
+        j = index[i]
+        if j < k:
+            low[i] = -a[j]
+            high[i] = np.inf if allowed[j] else -a[j]
+            leaving = leaving or not allowed[j]
+        else:
+            z = j - k
+            reach = _REACH * (priors.bounds[z, 1] - priors.bounds[z, 0])
+            low[i] = max(priors.bounds[z, 0] - theta[z], -reach)
+            high[i] = min(priors.bounds[z, 1] - theta[z], reach)
+    return leaving
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _solve_free(size, ridge, work):  # type: ignore[no-untyped-def]
+    """Minimum of the quadratic model over the free parameters, others at their ends."""
+    H, trial, state, place = work.H, work.trial, work.state, work.place
+    low, high, step, gradient = work.low, work.high, work.step, work.gradient
+    column = work.column
+    inner = 0
+    for i in range(size):
+        if state[i] == 0:
+            place[inner] = i
+            inner += 1
+        else:
+            step[i] = low[i] if state[i] < 0 else high[i]
+    for i in range(inner):
+        row = place[i]
+        for m in range(i + 1):
+            trial[i, m] = H[row, place[m]]
+        trial[i, i] *= 1.0 + ridge
+        total = gradient[row]
+        for other in range(size):
+            if state[other] != 0:
+                total -= H[max(row, other), min(row, other)] * step[other]
+        column[i] = total
+    if not cholesky_solve(trial, column, inner):
+        return False
+    for i in range(inner):
+        step[place[i]] = column[i]
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _exchange(size, only_last, work):  # type: ignore[no-untyped-def]
+    """Move parameters that break a condition to where they belong; number that broke one."""
+    H, state, next_state, step = work.H, work.state, work.next_state, work.step
+    low, high, gradient = work.low, work.high, work.gradient
+    broken = 0
+    for i in range(size - 1, -1, -1):
+        target = state[i]
+        if state[i] == 0:
+            slack = _SMALL * abs(low[i])
+            if step[i] < low[i] - slack:
+                target = -1
+            elif step[i] > high[i] + slack:
+                target = 1
+        elif low[i] < high[i]:
+            pull = gradient[i]
+            for m in range(size):
+                pull -= H[max(i, m), min(i, m)] * step[m]
+            outward = pull < 0.0 if state[i] < 0 else pull > 0.0
+            if not outward and pull * pull > _SMALL * H[i, i]:
+                target = 0
+        if target != state[i]:
+            broken += 1
+            if not only_last or broken == 1:
+                next_state[i] = target
+    return broken
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def solve_in_box(size, work):  # type: ignore[no-untyped-def]
+    """Minimum of the quadratic model between `low` and `high`, left in `work.step`.
+
+    Block principal pivoting; where blocks do not get better, one parameter is exchanged at a time,
+    which ends for certain (Judice and Pires 1994, doi:10.1016/0305-0548(94)90106-6).
+
+    Returns
+    -------
+    ridge : float, relative, that was needed against a singular matrix; negative if it failed
+    """
+    state, next_state, low, high = work.state, work.next_state, work.low, work.high
+    ridge = 0.0
+    for i in range(size):
+        state[i] = 0 if low[i] < high[i] else -1
+    best = size + 1
+    tries = _EXCHANGES
+    for _ in range(10 * size + 50):
+        if not _solve_free(size, ridge, work):
+            ridge = max(10.0 * ridge, 1e-9)
+            if ridge > 1.0:
+                return -1.0
+            continue
+        for i in range(size):
+            next_state[i] = state[i]
+        broken = _exchange(size, tries == 0, work)
+        if broken == 0:
+            return ridge
+        if broken < best:
+            best = broken
+            tries = _EXCHANGES
+        elif tries > 0:
+            tries -= 1
+        for i in range(size):
+            state[i] = next_state[i]
+    return -1.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _propose(a, theta, size, part, work):  # type: ignore[no-untyped-def]
+    """Fill the parameters after a part of the step."""
+    new_a, new_theta, index, step = work.new_a, work.new_theta, work.index, work.step
+    state = work.state
+    k = len(a)
+    new_a[:] = a
+    new_theta[:] = theta
+    for i in range(size):
+        j = index[i]
+        if j >= k:
+            new_theta[j - k] += part * step[i]
+        elif part == 1.0 and state[i] < 0:
+            new_a[j] = 0.0
+        else:
+            new_a[j] = max(a[j] + part * step[i], 0.0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def move_to(templates, edges, priors, theta, a, work):  # type: ignore[no-untyped-def]
+    """Bring the templates that are present to `theta`, if any nuisance is fitted."""
+    chosen = work.chosen
+    if not priors.use.any():
+        return
+    size = 0
+    for j in range(len(a)):
+        if a[j] > 0.0:
+            chosen[size] = j
+            size += 1
+    locate(templates.grid, edges, theta, work.pieces)
+    templates_at(templates, work.pieces, theta, chosen, size, work.A)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _advance(  # type: ignore[no-untyped-def]
+    y, variance, poisson, edges, templates, priors, a, theta, size, slope, leaving, slack, work
+):
+    """Go along the step as far as the misfit falls well; False if it does not fall at all.
+
+    A parabola with the slope at the start and the value at the end says how far to go instead.
+    """
+    A, mu, new_a, new_theta = work.A, work.mu, work.new_a, work.new_theta
+    new_mu = work.new_mu
+    before = prior_misfit(theta, priors)
+    part = 1.0
+    for _ in range(_SHORTENINGS):
+        _propose(a, theta, size, part, work)
+        move_to(templates, edges, priors, new_theta, new_a, work)
+        expected_counts(A, new_a, poisson, new_mu)
+        won = before - prior_misfit(new_theta, priors)
+        won += fall(y, variance, mu, new_mu, poisson)
+        if leaving or won >= _GOOD * part * slope or (part == 1.0 and abs(won) <= slack):
+            a[:] = new_a
+            theta[:] = new_theta
+            mu[:] = new_mu
+            return True
+        bend = (2.0 * slope * part - won) / part**2
+        part = min(max(slope / bend, 0.1 * part), 0.9 * part)
+    move_to(templates, edges, priors, theta, a, work)
+    return False
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _complete(templates, allowed, a, theta, work):  # type: ignore[no-untyped-def]
+    """Bring the templates that are absent to `theta`."""
+    chosen = work.chosen
+    size = 0
+    for j in range(len(a)):
+        if allowed[j] and a[j] <= 0.0:
+            chosen[size] = j
+            size += 1
+    templates_at(templates, work.pieces, theta, chosen, size, work.A)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fit_spectrum(  # type: ignore[no-untyped-def]
+    y, variance, poisson, edges, templates, priors, allowed, a, theta, tolerance, work
+):
+    """Fit one spectrum, from what `a` and `theta` hold.
+
+    Parameters
+    ----------
+    y, variance : (n,) data and, for Gaussian noise, variances
+    poisson : bool
+    edges : (n + 1,)
+    templates : Templates
+    priors : Priors
+    allowed : (k + l,) templates that may be used; others leave with the first step
+    a, theta : (k + l,), (3,) start, and answer
+    tolerance : float, of the deviance
+    work : Work; its A holds all templates at `theta`. On return A, J and mu belong to the answer
+
+    Returns
+    -------
+    deviance : float, without the priors
+    taken : int, iterations; negative if there was no convergence
+    """
+    moving = priors.use.any()
+    if moving:
+        locate(templates.grid, edges, theta, work.pieces)
+        slopes_at(templates, work.pieces, edges, theta, priors.use, a, work.J)
+    expected_counts(work.A, a, poisson, work.mu)
+    slack = _ROUNDING * (misfit(y, variance, work.mu, poisson) + (y.sum() if poisson else 0.0))
+    taken = 0
+    settled = False
+    while not settled and taken < _ITERATIONS:
+        taken += 1
+        _weigh(y, variance, poisson, work)
+        if poisson and taken > _FISHER:
+            _observe(y, work)
+        size = _free_parameters(priors, a, allowed, theta, work)
+        information(work, size, priors)
+        leaving = _set_box(priors, allowed, a, theta, size, work)
+        if solve_in_box(size, work) < 0.0:
+            break
+        slope = 0.0
+        for i in range(size):
+            slope += work.gradient[i] * work.step[i]
+        settled = slope <= tolerance + slack and not leaving
+        advanced = _advance(
+            y, variance, poisson, edges, templates, priors, a, theta, size, slope, leaving, slack,
+            work,
+        )  # fmt: skip
+        if moving:
+            slopes_at(templates, work.pieces, edges, theta, priors.use, a, work.J)
+            _complete(templates, allowed, a, theta, work)
+        if not advanced:
+            break
+    return misfit(y, variance, work.mu, poisson), taken if settled else -taken
