@@ -39,7 +39,7 @@ def test_one_spectrum_a_row() -> None:
     spectra = read(ROWS)
     assert spectra.values.tolist() == [[1, 2, 3], [4, 5, 6]]
     assert spectra.values.dtype == np.float64
-    assert spectra.axis == Axis.from_points([10, 20, 40])
+    assert spectra.axis == Axis.from_edges([5, 15, 30, 50])
     assert spectra.kind == "counts"
     assert spectra.live_time is not None
     np.testing.assert_array_equal(spectra.live_time, [1.5, np.nan])
@@ -49,7 +49,12 @@ def test_one_spectrum_a_row() -> None:
     assert spectra.columns["title"].tolist() == ["first", "second"]
     assert spectra.columns["file"].tolist() == ["test.csv"] * 2
     assert spectra.columns["record"].tolist() == [0, 1]
-    assert spectra.attrs == {"source": "test.csv", "format": "text table"}
+    note = spectra.attrs["calibration_note"]
+    assert spectra.attrs == {
+        "source": "test.csv",
+        "format": "text table",
+        "calibration_note": note,
+    }
 
 
 def turned(text: str) -> str:
@@ -91,9 +96,9 @@ def test_turning_a_table_never_changes_it(
         ("lower_edge_keV", "0,2,6", Axis.from_edges([0, 2, 6, 10])),
         ("center_keV", "1,3,5", Axis.from_edges([0, 2, 4, 6])),
         ("centre_keV", "1,3,7", Axis.from_edges([0, 2, 5, 9])),
-        ("energy_keV", "1,3,5", Axis.from_points([1, 3, 5])),
-        ("Energy (keV)", "1,3,5", Axis.from_points([1, 3, 5])),
-        ("energy [MeV]", "1,3,5", Axis.from_points([1, 3, 5], unit="MeV")),
+        ("energy_keV", "1,3,5", Axis.from_edges([0, 2, 4, 6])),
+        ("Energy (keV)", "1,3,5", Axis.from_edges([0, 2, 4, 6])),
+        ("energy [MeV]", "1,3,5", Axis.from_edges([0, 2, 4, 6], unit="MeV")),
         (
             "Wavelength/nm",
             "1,3,5",
@@ -162,7 +167,7 @@ def test_german_spreadsheets() -> None:
     text = "Detektor;energy_keV;0,5;1,5\nä;;1,25;2\n"
     for content in (text.encode("latin-1"), text.encode("utf-8-sig"), text.encode("utf-16")):
         spectra = read(content)
-        assert spectra.axis.values.tolist() == [0.5, 1.5]
+        assert spectra.axis.values.tolist() == [0.0, 1.0, 2.0]
         assert spectra.values.tolist() == [[1.25, 2.0]]
         assert spectra.columns["Detektor"].tolist() == ["ä"]
     with pytest.raises(FormatError, match="comma"):
@@ -197,7 +202,7 @@ def test_delimiter_is_found_outside_quotes() -> None:
         ("channel,3,4\na,1,2\n", "from 0 or 1"),
         ("energy_keV,3,2\na,1,2\n", "increase"),
         ("channel,0,1\na,1,\n", "spectrum 0 has no number in channel 1"),
-        ("channel,0,1\na,1,x\n", "spectrum 0: expected a number, found 'x'"),
+        ("channel,0,1\na,1,x\n", "row 2, column 3: expected a number, found 'x'"),
         ("channel,0,1\na,1,1_0\n", "found '1_0'"),
         ("channel,0,1\na,1,nan\n", "no number"),
         ("channel,0,1\na,1,1e999\n", "no number"),
@@ -280,15 +285,18 @@ EXAMPLES = re.findall(r"^```text\n(.*?)^```", DOCUMENT.read_text(encoding="utf-8
 
 
 def test_the_documented_examples_read() -> None:
-    assert len(EXAMPLES) == 7
+    assert len(EXAMPLES) == 8
     rows, columns, *others = map(read, EXAMPLES)
     assert rows.fingerprint() == columns.fingerprint()
     assert rows.values.tolist() == [[12, 15, 18], [13, 18, 20]]
-    assert [len(spectra) for spectra in others] == [1, 1, 1, 2, 2]
+    assert [len(spectra) for spectra in others] == [1, 1, 1, 1, 2, 2]
+    assert others[3].values.tolist() == [[12, 15, 18]]
+    assert others[3].axis == Axis.from_edges([0, 3, 6, 9])
     assert [spectra.kind for spectra in others] == [
         "counts",
         "counts",
         "intensity",
+        "counts",
         "intensity",
         "counts",
     ]

@@ -25,8 +25,9 @@ _UNITS = {
     "us": ("time", "us"),
 }
 _MARKER = re.compile(
-    r"(lower_edge|edge|center|centre|energy|wavelength|wavenumber|shift|time)_(.+)"
+    r"(lower_edge|edge|center|centre|energy|e|wavelength|wavenumber|shift|time)_(.+)"
 )
+_CHANNELS = re.compile(r"(channel|channels|chan|chn|ch|bin|kanal)(_(number|no|nr|index|id))?\.?")
 
 
 def axis_marker(cell: str) -> tuple[str, str, str] | None:
@@ -35,7 +36,7 @@ def axis_marker(cell: str) -> tuple[str, str, str] | None:
     The axis is given as ``channel``, ``lower edges``, ``edges``, ``centers`` or ``points``.
     """
     name = canonical_name(cell)
-    if name == "channel":
+    if _CHANNELS.fullmatch(name):
         return "channel", "channel", ""
     match = _MARKER.fullmatch(name)
     if match is None or match[2] not in _UNITS:
@@ -43,7 +44,7 @@ def axis_marker(cell: str) -> tuple[str, str, str] | None:
     quantity, unit = _UNITS[match[2]]
     ways = {"lower_edge": "lower edges", "edge": "edges", "center": "centers", "centre": "centers"}
     way = ways.get(match[1], "points")
-    if way == "points" and match[1] != quantity:
+    if way == "points" and match[1] not in (quantity, {"energy": "e"}.get(quantity)):
         return None
     return way, quantity, unit
 

@@ -21,12 +21,12 @@ _ALIASES = {
 _TIMES = ("live_time", "real_time")
 # Serial numbers and the like are names even where they look like numbers.
 _TEXTS = {"title", "detector", "absorber", "material", "file", "source_type", "sheet"}
-_PUNCTUATION = re.compile(r"[\s\-()\[\]/]+")
+_PUNCTUATION = re.compile(r"[\s\-_()\[\]/:,#]+")
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 
 
 def canonical_name(cell: str) -> str:
-    """Name in lower case, with one underscore for blanks and brackets.
+    """Name in lower case, with one underscore for blanks, brackets and other signs.
 
     ``Energy (keV)`` becomes ``energy_kev``. Times also lose their unit: ``Live time [s]`` becomes
     ``live_time``.

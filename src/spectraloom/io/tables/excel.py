@@ -48,7 +48,7 @@ class ExcelReader:
                 continue
             name = f"{source.name} [{title}]"
             try:
-                tables.append((title, read_table(Table(name, _repeat(rows)))))
+                tables.append((title, read_table(Table(name, _repeat(rows), _cell))))
             except NoTableError as error:
                 skipped.append(title)
                 reasons.append(str(error))
@@ -59,7 +59,11 @@ class ExcelReader:
             columns = {"file": source.file, **spectra.columns}
             if len(tables) > 1:
                 columns.setdefault("sheet", title)
-            attrs: dict[str, Any] = {"source": source.file, "format": self.name}
+            attrs: dict[str, Any] = {
+                "source": source.file,
+                "format": self.name,
+                **spectra.attrs,
+            }
             if skipped:
                 attrs["skipped"] = skipped
             part = spectra.replace(columns=columns, attrs=attrs)
@@ -72,6 +76,16 @@ class ExcelReader:
 
 def _repeat(rows: list[list[str]]) -> Any:
     return lambda: iter(rows)
+
+
+def _cell(row: int, column: int) -> str:
+    """Where a cell is, as a workbook says it: ``cell B7``."""
+    letters = ""
+    column += 1
+    while column:
+        column, letter = divmod(column - 1, 26)
+        letters = chr(ord("A") + letter) + letters
+    return f"cell {letters}{row}"
 
 
 def _check_parts(source: Source) -> None:

@@ -68,7 +68,7 @@ class CsvReader:
         delimiter = find_delimiter(first)
         spectra = read_table(Table(source.name, lambda: _rows(text, delimiter, source.name)))
         columns = {"file": source.file, **spectra.columns}
-        attrs = {"source": source.file, "format": self.name}
+        attrs = {"source": source.file, "format": self.name, **spectra.attrs}
         return [spectra.replace(columns=columns, attrs=attrs)]
 
 
