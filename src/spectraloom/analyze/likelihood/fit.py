@@ -29,7 +29,7 @@ class Nuisances:
     """Which properties of the detector are fitted beside the amounts, and how far they may go.
 
     A count of energy E is recorded at E (1 + gain) + offset, in peaks widened by 1 + broadening.
-    Each is the standard deviation of a Gaussian prior around zero; None leaves it fixed at zero.
+    Each is the standard deviation of a Gaussian prior; None leaves it fixed at zero.
 
     Parameters
     ----------
@@ -39,11 +39,14 @@ class Nuisances:
         In the unit of the axis.
     broadening : float or None
         Relative; never below zero.
+    centers : tuple of float
+        Where the priors are centered, e.g. at the nuisances of the spectrum before.
     """
 
     gain: float | None = None
     offset: float | None = None
     broadening: float | None = None
+    centers: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         for name in NUISANCES:
@@ -64,7 +67,7 @@ class Nuisances:
     def bounds(self, table: TemplateTable) -> FloatArray:
         """Limits, shape (3, 2)."""
         reach = _REACH * self.spreads
-        limits = np.column_stack([-reach, reach])
+        limits = np.asarray(self.centers)[:, np.newaxis] + np.column_stack([-reach, reach])
         limits[0, 0] = max(limits[0, 0], -0.5)
         limits[2] = (table.nodes[0], table.nodes[-1])
         return limits
@@ -268,7 +271,12 @@ def templates_of(table: TemplateTable) -> Templates:
 
 def priors_of(settings: Nuisances, table: TemplateTable) -> Priors:
     """Priors as compiled code takes them."""
-    return Priors(settings.used, np.zeros(3), settings.spreads, settings.bounds(table))
+    return Priors(
+        settings.used,
+        np.asarray(settings.centers, dtype=np.float64),
+        settings.spreads,
+        settings.bounds(table),
+    )
 
 
 def _solve_all(
