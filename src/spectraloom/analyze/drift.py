@@ -1,0 +1,215 @@
+"""Gain of a detector, followed from spectrum to spectrum of a series."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from spectraloom._typing import BoolArray, FloatArray
+from spectraloom.analyze.identifier import Identifier
+from spectraloom.analyze.likelihood import LikelihoodFit, Nuisances, TemplateTable, fit_templates
+from spectraloom.data.spectra import Spectra
+from spectraloom.errors import DataError, FitError
+
+_JUMP = 5.0  # standard deviations of the sum of the last innovations that are no drift
+_SUMMED = (1, 2, 4, 8)  # innovations that are summed
+_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GainTrack:
+    """Gain along a series of n spectra.
+
+    Parameters
+    ----------
+    gains : ndarray, shape (n,)
+        Relative: a count of energy E is recorded at E (1 + gain).
+    uncertainties : ndarray, shape (n,)
+        Standard deviations, from all spectra up to this one.
+    jumps : ndarray of bool, shape (n,)
+        Where the gain jumped, so that what was known before was given up.
+    """
+
+    gains: FloatArray
+    uncertainties: FloatArray
+    jumps: BoolArray
+
+    def __len__(self) -> int:
+        return len(self.gains)
+
+
+class GainTracker:
+    """Follow a slowly drifting gain through spectra too short to show it alone.
+
+    The gain is a random walk. What is known of it is the prior of the next fit, widened by the
+    walk; what the fit finds, with its uncertainty, is known from then on: an extended Kalman
+    filter, whose measurement is the whole spectrum under the Poisson likelihood, amounts fitted
+    freely. A spectrum that tells nothing leaves the gain as it was and its uncertainty wider.
+    Where the fits are pulled further than the walk explains, in one spectrum or in the sum of up
+    to eight, the gain has jumped, and is sought anew in the whole prior of the identifier.
+
+    Parameters
+    ----------
+    identifier : Identifier
+        Fitted, with a prior of the gain.
+    walk : float
+        Standard deviation by which the gain walks in a second, relative. Slower walks average
+        over more spectra, faster ones follow sooner.
+    interval : float
+        Seconds from one spectrum to the next.
+
+    Attributes
+    ----------
+    gain : float
+        As known now.
+    uncertainty : float
+        Standard deviation of the gain.
+
+    References
+    ----------
+    R. E. Kalman, J. Basic Eng. 82 (1960) 35, doi:10.1115/1.3662552. B. M. Bell, F. W. Cathey,
+    IEEE Trans. Autom. Control 38 (1993) 294, doi:10.1109/9.250476: the iterated filter is a
+    maximum of the posterior.
+
+    Examples
+    --------
+    >>> from spectraloom.generate import demo_detectors, simulate_gamma
+    >>> detector = demo_detectors()["east"]
+    >>> train = simulate_gamma(["Cs137", "Co60", "background"], detector, 90, seed=1)
+    >>> identifier = Identifier(n_bootstrap=0).fit(train)
+    >>> series = simulate_gamma(["Cs137"], detector, 20, background_counts=(500, 500), seed=2)
+    >>> track = GainTracker(identifier).track(series)
+    >>> bool(abs(track.gains[-1]) < 4 * track.uncertainties[-1] < 0.01)
+    True
+    """
+
+    def __init__(
+        self, identifier: Identifier, *, walk: float = 3e-4, interval: float = 1.0
+    ) -> None:
+        if not hasattr(identifier, "table_"):
+            raise FitError("a gain is tracked with the templates of a fitted identifier")
+        if identifier.gain is None:
+            raise FitError("the identifier has no prior of the gain: give it one, e.g. gain=0.02")
+        for name, value in (("walk", walk), ("interval", interval)):
+            if not 0 < value < np.inf:
+                raise FitError(f"{name} is above zero, got {value!r}")
+        self.identifier = identifier
+        self.walk = walk
+        self.interval = interval
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the series: the gain is as wide as the prior of the identifier."""
+        self.gain, self.uncertainty = 0.0, float(self.identifier.gain or 0.0)
+        self._innovations: list[float] = []
+
+    def step(self, spectrum: Spectra) -> tuple[float, float, bool]:
+        """Take the next spectrum.
+
+        Parameters
+        ----------
+        spectrum : Spectra
+            One spectrum of counts, on a calibrated axis.
+
+        Returns
+        -------
+        gain, uncertainty : float
+            As known now.
+        jumped : bool
+            Whether what was known before was given up.
+        """
+        if len(spectrum) != 1 or spectrum.kind != "counts":
+            raise DataError(
+                f"a step takes one spectrum of counts, got {len(spectrum)} of {spectrum.kind}"
+            )
+        widest = float(self.identifier.gain or 0.0)
+        predicted = min(float(np.hypot(self.uncertainty, self.walk * self.interval**0.5)), widest)
+        gain, uncertainty, held = self._posterior(spectrum, self.gain, predicted)
+        # Under the walk the innovations are independent standard normal numbers: the fit has
+        # moved by the innovation times the root of the variance that it took away.
+        learned = max(predicted**2 - uncertainty**2, 1e-6 * predicted**2)
+        moved = gain - self.gain
+        self._innovations = [*self._innovations[-_SUMMED[-1] + 1 :], moved / learned**0.5]
+        jumped = (held or self._pulled()) and predicted < widest
+        if jumped:
+            self._innovations = []
+            gain, uncertainty, _ = self._posterior(spectrum, 0.0, widest, start=gain)
+        self.gain, self.uncertainty = gain, uncertainty
+        return gain, uncertainty, jumped
+
+    def track(
+        self, spectra: Spectra, *, progress: Callable[[float, str], None] | None = None
+    ) -> GainTrack:
+        """Follow the gain through a whole series, from a fresh start.
+
+        Parameters
+        ----------
+        spectra : Spectra
+            Counts in the order of time.
+        progress : callable, optional
+        """
+        self.reset()
+        gains, uncertainties = np.empty(len(spectra)), np.empty(len(spectra))
+        jumps = np.zeros(len(spectra), dtype=bool)
+        for row, spectrum in enumerate(spectra):
+            gains[row], uncertainties[row], jumps[row] = self.step(spectrum)
+            if progress is not None:
+                progress((row + 1) / len(spectra), "gain")
+        return GainTrack(gains, uncertainties, jumps)
+
+    def _pulled(self) -> bool:
+        last = np.array(self._innovations[::-1])
+        return any(
+            abs(last[:n].sum()) > _JUMP * n**0.5 for n in _SUMMED if n <= len(self._innovations)
+        )
+
+    def _posterior(
+        self, spectrum: Spectra, center: float, spread: float, *, start: float | None = None
+    ) -> tuple[float, float, bool]:
+        """Gain, its standard deviation given a Gaussian prior, and whether limits hold it."""
+        nuisances = Nuisances(
+            spread,
+            self.identifier.offset,
+            self.identifier.broadening,
+            centers=(center, 0.0, 0.0),
+        )
+        begin = np.array([[center if start is None else start, 0.0, 0.0]])
+        fit = fit_templates(
+            spectrum,
+            self.identifier.table_,
+            window=self.identifier.window,
+            nuisances=nuisances,
+            start=begin,
+            tolerance=_TOLERANCE,
+        )
+        deviation = gain_deviation(fit, self.identifier.table_, nuisances)
+        gain = float(fit.nuisances[0, 0])
+        low, high = nuisances.bounds(self.identifier.table_)[0]
+        return gain, min(deviation, spread), not low < gain < high
+
+
+def gain_deviation(fit: LikelihoodFit, table: TemplateTable, nuisances: Nuisances) -> float:
+    """Standard deviation of the gain of the first spectrum of a fit.
+
+    From the Fisher information of the amounts that are above zero, and of all nuisances with
+    their priors.
+    """
+    from spectraloom.analyze.likelihood.batch import place_templates
+    from spectraloom.analyze.likelihood.door import as_given, templates_of
+    from spectraloom.analyze.likelihood.moving import make_work, slopes_at
+
+    amounts, theta = fit.template_amounts[0], fit.nuisances[0]
+    work = make_work(len(amounts), fit.fitted.shape[1])
+    templates, edges = templates_of(table), as_given(fit.edges)
+    place_templates(templates, edges, theta, as_given(fit.extra)[0], work)
+    slopes_at(templates, work.pieces, edges, theta, nuisances.used, amounts, work.J)
+    rows = np.concatenate([work.J[nuisances.used], work.A[amounts > 0]])
+    information = (rows / fit.fitted[0]) @ rows.T
+    priors = 1.0 / nuisances.spreads[nuisances.used] ** 2
+    information[np.arange(len(priors)), np.arange(len(priors))] += priors
+    scale = 1.0 / np.sqrt(np.diagonal(information))
+    # Eigenvalues of the scaled matrix below rounding are directions that nothing is known of.
+    covariance = np.linalg.pinv(information * np.outer(scale, scale), rcond=1e-12, hermitian=True)
+    return float(np.sqrt(covariance[0, 0]) * scale[0])

@@ -1,0 +1,561 @@
+"""Alarms in a series of spectra, with a stated number of false alarms per hour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spectraloom._typing import BoolArray, FloatArray, IntArray
+from spectraloom.analyze.alarm_rate import AlarmRate, block_maxima
+from spectraloom.analyze.identifier import Identifier
+from spectraloom.analyze.mixtures import fit_shape
+from spectraloom.analyze.share_rule import is_source
+from spectraloom.analyze.significance import significance_of
+from spectraloom.data.axis import require_same_axis
+from spectraloom.data.spectra import Spectra
+from spectraloom.errors import DataError, FitError
+
+Progress = Callable[[float, str], None]
+_CHUNK = 256  # spectra whose windows are summed and fitted at a time
+_BLOCK = 4  # longest windows to a block of the rate of false alarms
+_TRIAL_CHUNK = 16
+_LEAST_P = 1e-300
+_HOUR = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A source in a series of spectra.
+
+    Parameters
+    ----------
+    start : int
+        Number of the spectrum, from 0, with which the alarm was raised.
+    last : int
+        Last spectrum, so far, whose windows were above the threshold.
+    peak, length : int
+        Last spectrum and number of spectra of the most significant window.
+    names : tuple of str
+        Sources found in that window, most significant first.
+    significance : float
+        Of the first of them in that window alone, in Gaussian standard deviations.
+    per_hour : float
+        False alarms per hour that are at least this significant, over all windows and names.
+    """
+
+    start: int
+    last: int
+    peak: int
+    length: int
+    names: tuple[str, ...]
+    significance: float
+    per_hour: float
+
+    @property
+    def since(self) -> int:
+        """First spectrum of the most significant window: about when the source came."""
+        return self.peak - self.length + 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AlarmSeries:
+    """Scores and alarms of a series of n spectra.
+
+    Parameters
+    ----------
+    alarms : tuple of Alarm
+    names : tuple of str, length k
+        Sources that were looked for.
+    scores : ndarray, shape (n, k)
+        Largest over the windows that end with a spectrum, see :class:`SequentialDetector`.
+    lengths : ndarray of int, shape (n,)
+        Length of the window with the largest score of all names.
+    threshold : float
+        Score at which an alarm is raised.
+    on : ndarray of bool, shape (n,)
+        Whether an alarm is held.
+    interval : float
+        Seconds from one spectrum to the next.
+    """
+
+    alarms: tuple[Alarm, ...]
+    names: tuple[str, ...]
+    scores: FloatArray
+    lengths: IntArray
+    threshold: float
+    on: BoolArray
+    interval: float
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TimeToDetect:
+    """How long a source is there before its alarm, in simulated series.
+
+    Parameters
+    ----------
+    name : str
+    rate : float
+        Counts per second of the source.
+    seconds : ndarray, shape (n_trials,)
+        From when the source appears to the end of the spectrum that raised the alarm; inf where
+        there was none within `limit`.
+    limit : float
+        Longest time waited, seconds.
+    """
+
+    name: str
+    rate: float
+    seconds: FloatArray
+    limit: float
+
+    @property
+    def median(self) -> float:
+        """Median time to detect, seconds; inf if fewer than half were detected."""
+        return float(np.quantile(self.seconds, 0.5, method="inverted_cdf"))
+
+    @property
+    def detected(self) -> float:
+        """Part of the sources that were detected within the limit."""
+        return float(np.isfinite(self.seconds).mean())
+
+
+class SequentialDetector:
+    """Raise an alarm when a source appears in a series of spectra.
+
+    With every spectrum, the sums of the last 1, 2, 4, 8 ... spectra are analysed: short windows
+    catch a strong source at once, long ones a weak source later. The amount of the background is
+    fitted in each window, so its level may change; only shapes count. A window and a name score
+    minus the natural log of their p-value, less an offset of the window; nothing if the amount is
+    less than the errors of the templates of the other sources could imitate (``model_error`` of
+    the identifier; ``min_share`` has no part in alarms). An alarm is raised when the largest score
+    reaches one threshold for all windows and names. It is held until no window has reached it for
+    as long as the longest window lasts, so that no two alarms share data.
+
+    The names share the error budget at equal p-values, the windows in equal numbers of false
+    alarms: long windows overlap more and are fewer in effect, so that each may have a larger
+    p-value. Offsets and threshold are learned from a background series, which uses the dependence
+    of overlapping windows where Bonferroni's rule would pay for each of them in full (see
+    :class:`~spectraloom.analyze.alarm_rate.AlarmRate`).
+
+    Parameters
+    ----------
+    identifier : Identifier
+        Fitted, with a background.
+    alarms_per_hour : float
+        False alarms per hour of background.
+    longest : int
+        Longest window in spectra, a power of two.
+    interval : float
+        Seconds from one spectrum to the next.
+    hours : float or None
+        Hours of background that are simulated to learn the rate of false alarms; None takes the
+        background series as it was measured.
+    confidence : float
+        Probability that the true rate of false alarms is no larger than stated, given the limited
+        hours it was learned from.
+    random_state : int or None
+        Seed of the simulation.
+
+    Attributes
+    ----------
+    rate_ : AlarmRate
+    offsets_ : ndarray, shape (n_windows,)
+        Taken off the score of each window, so that all give as many false alarms; their mean is
+        zero.
+    threshold_ : float
+        Score at which an alarm is raised.
+    shares_ : dict of int to float
+        Part of the largest scores by chance that came from each length of window.
+    background_ : ndarray, shape (n_channels,)
+        Mean spectrum of the background series.
+    level_ : ndarray, shape (n_spectra,)
+        Its counts per spectrum, smoothed.
+    n_background_ : int
+        Spectra of the background series.
+    axis_ : Axis
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spectraloom.data import Library
+    >>> rng = np.random.default_rng(0)
+    >>> peak = np.exp(-0.5 * ((np.arange(32) - 16) / 2) ** 2)
+    >>> level = 200 * np.exp(-np.arange(32) / 10)
+    >>> background = Spectra(rng.poisson(level, (600, 32)))
+    >>> source = Library(peak[np.newaxis], background.axis, ("Cs137",))
+    >>> identifier = Identifier(source, n_bootstrap=0).fit(background)
+    >>> detector = SequentialDetector(identifier, longest=8, hours=1.0).fit(background)
+    >>> series = rng.poisson(level + 60 * peak * (np.arange(100) >= 50)[:, np.newaxis])
+    >>> [(alarm.start, alarm.names) for alarm in detector.process(Spectra(series)).alarms]
+    [(50, ('Cs137',))]
+    """
+
+    def __init__(
+        self,
+        identifier: Identifier,
+        alarms_per_hour: float = 1.0,
+        longest: int = 32,
+        *,
+        interval: float = 1.0,
+        hours: float | None = 12.0,
+        confidence: float = 0.95,
+        random_state: int | None = 0,
+    ) -> None:
+        self.identifier = identifier
+        self.alarms_per_hour = alarms_per_hour
+        self.longest = longest
+        self.interval = interval
+        self.hours = hours
+        self.confidence = confidence
+        self.random_state = random_state
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """Lengths of the windows in spectra."""
+        return tuple(2**power for power in range(self.longest.bit_length()))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Sources that are looked for."""
+        return tuple(self.identifier.library_.unique_names)
+
+    # -- training ------------------------------------------------------------------------
+
+    def fit(self, background: Spectra, *, progress: Progress | None = None) -> SequentialDetector:
+        """Learn from background how high scores get by chance.
+
+        Parameters
+        ----------
+        background : Spectra
+            Counts in the order of time, without sources. Its mean shape and its slowly varying
+            level are simulated, or it is used itself if `hours` is None. It should be a hundred
+            times as long as the longest window, and so should the background that the identifier
+            was fitted on: what is not known of its shape looks like weak sources.
+        progress : callable, optional
+
+        Raises
+        ------
+        FitError
+            If settings are out of range, the identifier has no background, or there is too
+            little background.
+        """
+        self._require_settings()
+        require_counts(background)
+        self.axis_ = background.axis
+        self.n_background_ = len(background)
+        self.background_ = background.values.mean(axis=0, dtype=np.float64)
+        self.level_ = _slow_level(background.totals, self.longest)
+        n = len(background) if self.hours is None else round(self.hours * _HOUR / self.interval)
+        if not self.background_.any():
+            raise FitError("the background series holds no counts")
+        values = background.values if self.hours is None else None
+        parts = (
+            self._simulated(n) if values is None else (values[i : i + _CHUNK] for i in _starts(n))
+        )
+        memory = _Memory(self.longest, background.n_channels)
+        largest, done = [], 0
+        for part in parts:
+            largest.append(self._window_scores(memory, part).max(axis=2))
+            done += len(part)
+            if progress is not None:
+                progress(done / n, "scores of the background")
+        # The first spectra lack the long windows.
+        self._learn(np.concatenate(largest)[self.longest - 1 :])
+        return self
+
+    def _learn(self, scores: FloatArray) -> None:
+        """Offsets, rate and threshold from the scores of each window, shape (n, n_windows)."""
+        block = _BLOCK * self.longest
+        peaks = block_maxima(scores, block)
+        typical = np.median(peaks, axis=0)
+        self.offsets_ = typical - typical.mean()
+        largest = (peaks - self.offsets_).max(axis=1)
+        self.rate_ = AlarmRate.learn(largest, block * self.interval / _HOUR)
+        self.threshold_ = self.rate_.threshold(self.alarms_per_hour, confidence=self.confidence)
+        shares = np.bincount((peaks - self.offsets_).argmax(axis=1), minlength=len(self.windows))
+        self.shares_ = dict(zip(self.windows, (shares / len(peaks)).tolist(), strict=True))
+
+    def _require_settings(self) -> None:
+        if self.longest < 1 or self.longest & (self.longest - 1):
+            raise FitError(
+                f"longest is a power of two of at least 1 spectrum, got {self.longest!r}"
+            )
+        for name in ("alarms_per_hour", "interval"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise FitError(f"{name} is above zero, got {getattr(self, name)!r}")
+        if not 0 < self.confidence < 1:
+            raise FitError(f"confidence lies between 0 and 1, got {self.confidence!r}")
+        most = _HOUR / (_BLOCK * self.longest * self.interval)
+        if self.alarms_per_hour >= most:
+            raise FitError(
+                f"alarms of windows up to {self.longest} spectra are told apart below {most:g} "
+                f"per hour, got {self.alarms_per_hour:g}"
+            )
+        if getattr(self.identifier, "background_", None) is None:
+            raise FitError("alarms need an identifier that was fitted with a background")
+
+    def _simulated(self, n: int) -> Iterator[FloatArray]:
+        """Background of n spectra, whose level goes up and down as that of the series.
+
+        The counts of the series do not tell its shape exactly: each chunk has another of the
+        shapes that it may have come from (a draw from the posterior under Jeffreys' prior).
+        """
+        rng = np.random.default_rng(self.random_state)
+        once = np.concatenate([self.level_, self.level_[::-1]])  # forth and back: no jumps
+        for first in _starts(n):
+            rows = np.arange(first, min(first + _CHUNK, n)) % len(once)
+            shape = rng.gamma(self.background_ * self.n_background_ + 0.5)
+            shape /= shape.sum()
+            yield rng.poisson(once[rows, np.newaxis] * shape)
+
+    # -- using ---------------------------------------------------------------------------
+
+    def process(self, spectra: Spectra, *, progress: Progress | None = None) -> AlarmSeries:
+        """Alarms of a whole series.
+
+        Parameters
+        ----------
+        spectra : Spectra
+            Counts in the order of time, on the axis of the background series.
+        progress : callable, optional
+
+        Returns
+        -------
+        AlarmSeries
+        """
+        stream = self.stream()
+        alarms: dict[int, Alarm] = {}
+        scores, lengths, on = [], [], []
+        for first in _starts(len(spectra)):
+            rows, length, states = stream.advance(spectra[first : first + _CHUNK])
+            scores.append(rows)
+            lengths.append(length)
+            on += [state is not None for state in states]
+            alarms |= {state.start: state for state in states if state is not None}
+            if progress is not None:
+                progress(len(on) / len(spectra), "series")
+        if not len(spectra):
+            raise DataError("there are no spectra in the series")
+        return AlarmSeries(
+            tuple(alarms.values()),
+            self.names,
+            np.concatenate(scores),
+            np.concatenate(lengths),
+            self.threshold_,
+            np.array(on, dtype=bool),
+            self.interval,
+        )
+
+    def stream(self) -> AlarmStream:
+        """State of a series that comes spectrum by spectrum."""
+        if not hasattr(self, "threshold_"):
+            raise FitError("the detector is not fitted: call fit with a background series")
+        return AlarmStream(self)
+
+    def time_to_detect(
+        self,
+        name: str,
+        rate: float,
+        *,
+        trials: int = 100,
+        limit: float | None = None,
+        seed: int | np.random.Generator = 0,
+        progress: Progress | None = None,
+    ) -> TimeToDetect:
+        """Simulate how long it takes until the alarm of a source that appears and stays.
+
+        Parameters
+        ----------
+        name : str
+            One of :attr:`names`; it has the mean of its templates. An alarm with any name counts.
+        rate : float
+            Counts per second of the source.
+        trials : int
+            Series that are simulated, each on another part of the background's slow level.
+        limit : float, optional
+            Seconds to wait; four of the longest windows by default.
+        seed : int or numpy.random.Generator
+        progress : callable, optional
+
+        Raises
+        ------
+        LabelError
+            If there is no such name.
+        DataError
+            If the rate is not above zero, or there are no trials.
+        """
+        self.stream()  # refuses a detector that is not fitted
+        if not 0 < rate < np.inf or trials < 1:
+            raise DataError(f"rate and trials are above zero, got {rate!r} and {trials!r}")
+        shape = fit_shape(self.identifier.library_.select([name]), self.axis_)
+        source = rate * self.interval * shape
+        wait = 4 * self.longest if limit is None else max(round(limit / self.interval), 1)
+        rng = np.random.default_rng(seed)
+        seconds = np.empty(trials)
+        for trial in range(trials):
+            seconds[trial] = self._one_time(source, wait, rng) * self.interval
+            if progress is not None:
+                progress((trial + 1) / trials, f"time to detect {name}")
+        return TimeToDetect(name, rate, seconds, wait * self.interval)
+
+    def _one_time(self, source: FloatArray, wait: int, rng: np.random.Generator) -> float:
+        """Spectra from the source's coming until the threshold is reached, or inf."""
+        shape = self.background_ / self.background_.sum()
+        level = np.concatenate([self.level_, self.level_[::-1]])
+        first = int(rng.integers(len(level)))
+        stream = self.stream()
+        quiet = self.longest - 1
+        for start in range(-quiet, wait, _TRIAL_CHUNK):
+            times = np.arange(start, min(start + _TRIAL_CHUNK, wait))
+            expected = level[(first + times) % len(level), np.newaxis] * shape
+            expected = expected + (times >= 0)[:, np.newaxis] * source
+            held = stream.advance(Spectra(rng.poisson(expected), self.axis_))[2]
+            for time, alarm in zip(times.tolist(), held, strict=True):
+                if time >= 0 and alarm is not None and alarm.last - quiet == time:
+                    return time + 1.0
+        return np.inf
+
+    def _window_scores(self, memory: _Memory, values: FloatArray) -> FloatArray:
+        """Minus the log of the p-value of each new spectrum, window and name; zero by default."""
+        sums, number, end = memory.windows(values, self.windows)
+        scores = np.zeros((len(values), len(self.windows), len(self.names)))
+        result = self.identifier.analyze(Spectra(sums, self.axis_))
+        source = is_source(list(result.names), self.identifier.background)
+        amounts = result.amounts[:, source]
+        others = amounts.sum(axis=1, keepdims=True) - amounts
+        p_values = np.clip(result.details["p_value"][:, source], _LEAST_P, 1.0)
+        claimed = amounts > self.identifier.model_error * others
+        scores[end, number] = np.where(claimed, -np.log(p_values), 0.0)
+        return scores
+
+
+class AlarmStream:
+    """A series that comes spectrum by spectrum; memory does not grow with its length.
+
+    Parameters
+    ----------
+    detector : SequentialDetector
+        Fitted.
+    """
+
+    def __init__(self, detector: SequentialDetector) -> None:
+        self._detector = detector
+        self._memory = _Memory(detector.longest, detector.axis_.n_channels)
+        self._seen = 0
+        self._alarm: Alarm | None = None
+        self._peak = 0.0
+
+    def step(self, spectrum: Spectra) -> Alarm | None:
+        """Take the next spectrum.
+
+        Parameters
+        ----------
+        spectrum : Spectra
+            One spectrum of counts on the axis of the background series.
+
+        Returns
+        -------
+        Alarm or None
+            The alarm that is held, as known so far; None if there is none. A new alarm has this
+            spectrum as its ``start``.
+        """
+        if len(spectrum) != 1:
+            raise DataError(f"a step takes one spectrum, got {len(spectrum)}")
+        return self.advance(spectrum)[2][0]
+
+    def advance(self, spectra: Spectra) -> tuple[FloatArray, IntArray, list[Alarm | None]]:
+        """Take the next spectra at once.
+
+        Returns
+        -------
+        scores : ndarray, shape (n, k)
+        lengths : ndarray of int, shape (n,)
+        alarms : list of Alarm or None, length n
+            What :meth:`step` returns for each.
+        """
+        require_counts(spectra)
+        require_same_axis(self._detector.axis_, spectra.axis, "this SequentialDetector")
+        detector = self._detector
+        of_windows = detector._window_scores(self._memory, spectra.values)
+        of_windows = np.where(of_windows > 0, of_windows - detector.offsets_[:, np.newaxis], 0.0)
+        best = of_windows.max(axis=2).argmax(axis=1)
+        held = []
+        for row, window in zip(of_windows, best.tolist(), strict=True):
+            self._update(row[window], window)
+            self._seen += 1
+            held.append(self._alarm)
+        return of_windows.max(axis=1), np.array(detector.windows)[best], held
+
+    def _update(self, scores: FloatArray, window: int) -> None:
+        """Raise, renew or end the alarm by the scores of the names in the best window."""
+        detector, now, score = self._detector, self._seen, float(scores.max())
+        if score < detector.threshold_:
+            if self._alarm is not None and now - self._alarm.last >= detector.longest:
+                self._alarm = None
+            return
+        if self._alarm is not None and score <= self._peak:
+            self._alarm = replace(self._alarm, last=now)
+            return
+        self._peak = score
+        order = np.argsort(-scores, kind="stable").tolist()
+        p_value = np.exp(-(score + detector.offsets_[window]))
+        self._alarm = Alarm(
+            start=now if self._alarm is None else self._alarm.start,
+            last=now,
+            peak=now,
+            length=detector.windows[window],
+            names=tuple(detector.names[j] for j in order if scores[j] >= detector.threshold_),
+            significance=float(significance_of(np.array(p_value))),
+            per_hour=float(detector.rate_.per_hour(score)),
+        )
+
+
+class _Memory:
+    """The last spectra of a series, as many as the longest window needs."""
+
+    def __init__(self, longest: int, n_channels: int) -> None:
+        self._kept = np.zeros((0, n_channels))
+        self._longest = longest
+
+    def windows(
+        self, values: FloatArray, lengths: tuple[int, ...]
+    ) -> tuple[FloatArray, IntArray, IntArray]:
+        """Sums of the windows that end with each new spectrum, the window and the spectrum.
+
+        Windows that would begin before the series do not exist yet.
+        """
+        old = len(self._kept)
+        rows = np.concatenate([self._kept, values])
+        total = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0)])
+        sums, number, end = [], [], []
+        for place, window in enumerate(lengths):
+            stops = np.arange(max(old, window - 1), len(rows)) + 1
+            sums.append(total[stops] - total[stops - window])
+            number.append(np.full(len(stops), place))
+            end.append(stops - 1 - old)
+        self._kept = rows[max(len(rows) - self._longest + 1, 0) :].copy()
+        return np.concatenate(sums), np.concatenate(number), np.concatenate(end)
+
+
+def require_counts(spectra: Spectra) -> None:
+    """Refuse what is not counts: windows are sums of counts."""
+    if spectra.kind != "counts":
+        raise DataError(f"a series of counts is needed, got spectra of kind {spectra.kind!r}")
+
+
+def _slow_level(totals: FloatArray, longest: int) -> FloatArray:
+    """Expected counts of each spectrum: the mean over about four of the longest windows."""
+    width = min(4 * longest, len(totals))
+    ends = np.pad(totals, width // 2, mode="symmetric")
+    return np.convolve(ends, np.full(width, 1.0 / width), mode="same")[
+        width // 2 : width // 2 + len(totals)
+    ]
+
+
+def _starts(n: int) -> range:
+    return range(0, n, _CHUNK)
