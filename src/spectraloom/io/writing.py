@@ -11,6 +11,7 @@ import numpy as np
 
 from spectraloom.data import Axis, Spectra
 from spectraloom.errors import FormatError
+from spectraloom.io.kept import not_kept
 from spectraloom.io.reading import read_source
 from spectraloom.io.registry import WRITERS, Writer
 from spectraloom.io.source import Source
@@ -25,8 +26,11 @@ def write(
     *,
     format: str | None = None,  # noqa: A002 - the word every such function uses
     overwrite: bool = False,
-) -> None:
+) -> list[str]:
     """Write spectra, read them back and compare; the file appears only if all is equal.
+
+    Counts, times and axis are kept, or nothing is written. Columns and notes may have no place in
+    an instrument's format: those are returned.
 
     Parameters
     ----------
@@ -40,6 +44,12 @@ def write(
     overwrite : bool
         Replace an existing file or zarr store; without it, one is an error. No other folder is
         ever replaced.
+
+    Returns
+    -------
+    list of str
+        What the format does not keep: columns by their names, notes as ``attrs.name``; empty if
+        all is kept.
 
     Raises
     ------
@@ -59,11 +69,15 @@ def write(
     try:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".spectraloom-") as folder:
             draft = Path(folder) / f"draft{writer.suffixes[0]}"
-            writer.write(spectra, draft)
-            _compare(spectra, draft, target, writer)
+            try:
+                writer.write(spectra, draft)
+            except FormatError as error:
+                raise FormatError(f"{target}: {error}") from error
+            lost = not_kept(spectra, _compared(spectra, draft, target, writer))
             if target.is_dir():
                 target.replace(Path(folder) / "replaced")
             draft.replace(target)
+        return lost
     except OSError as error:
         raise FormatError(f"{target}: cannot be written: {error}") from error
 
@@ -83,12 +97,16 @@ def _writer_for(path: Path, format_name: str | None) -> Writer:
     raise FormatError(f"{path}: there is no writer for {asked}; writers: {known}")
 
 
-def _compare(spectra: Spectra, draft: Path, target: Path, writer: Writer) -> None:
-    """Refuse what does not read back as it was."""
+def _compared(spectra: Spectra, draft: Path, target: Path, writer: Writer) -> Spectra:
+    """What was read back; refused if it is not what was written."""
     try:
         groups = read_source(Source.from_path(draft))
     except FormatError as error:
-        raise FormatError(f"{target}: what was written as {writer.name} cannot be read") from error
+        why = str(error).replace(str(draft), "it").removeprefix("it: ")
+        raise FormatError(
+            f"{target}: what was written as {writer.name} cannot be read ({why}): write npz, which "
+            "keeps everything"
+        ) from error
     found = groups[0] if len(groups) == 1 else None
     what = ""
     if found is None or len(found) != len(spectra):
@@ -102,10 +120,11 @@ def _compare(spectra: Spectra, draft: Path, target: Path, writer: Writer) -> Non
             difference = _first_difference(getattr(spectra, name), getattr(found, name))
             if difference:
                 what = f"the {name.replace('_', ' ')} ({difference})"
-    if what:
+    if found is None or what:
         raise FormatError(
             f"{target}: {writer.name} cannot hold {what} exactly: round first, or write npz"
         )
+    return found
 
 
 def _same_axis(one: Axis, other: Axis) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 import numpy as np
@@ -9,6 +10,9 @@ import numpy as np
 from spectraloom._typing import Array
 from spectraloom.data import Spectra
 from spectraloom.errors import FormatError
+
+# What XML cannot hold, and the control characters that it can.
+_NO_TEXT = re.compile("[^ -~\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]")
 
 
 def require_counts(spectra: Spectra, format_name: str) -> None:
@@ -52,11 +56,15 @@ def require_one(spectra: Spectra, format_name: str) -> None:
 
 
 def text_column(spectra: Spectra, name: str) -> list[str]:
-    """A column of texts on one line each; empty where there is none."""
+    """A column of texts on one line each; empty where there is none.
+
+    Control characters, which no text format can hold, become blanks; reading back tells that the
+    column has changed.
+    """
     column = spectra.columns.get(name)
     if column is None or column.dtype.kind != "U":
         return [""] * len(spectra)
-    return [" ".join(str(text).split()) for text in column]
+    return [" ".join(_NO_TEXT.sub(" ", str(text)).split()) for text in column]
 
 
 def start_moments(spectra: Spectra) -> list[datetime | None]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +20,12 @@ MAX_CHANNELS = 2**20
 _MOST_COUNTS = 2.0**53  # beyond, float64 cannot count
 _LEAST_BYTES = 1024  # the native reader takes nothing shorter for N42
 _DURATION = re.compile(r"^\s*P(?:(\d+)D)?(?:T(?:([\d.]+)H)?(?:([\d.]+)M)?(?:([\d.eE+-]+)S)?)?\s*$")
+# Our own element in the standard's SpectrumExtension, and the columns that it never holds: they
+# have a place in the standard, or tell of the file that is read.
+COLUMNS = "SpectraloomColumns"
+HELD = frozenset({"file", "record", "title", "detector", "start_time"})
 _WANTED = {
+    COLUMNS,
     "ChannelData",
     "LiveTime",
     "LiveTimeDuration",
@@ -42,6 +49,7 @@ class _Found:
     calibration: str
     coefficients: tuple[float, ...]
     detector: str
+    columns: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -116,6 +124,7 @@ class _Scan:
                 found["calibration"],
                 _coefficients(found.get("Coefficients", "")),
                 found["detector"],
+                _columns(found.get(COLUMNS, "")),
             )
         )
 
@@ -161,6 +170,7 @@ def _take(record: Record, found: _Found, scan: _Scan, axes: dict[tuple[object, .
     # The native reader gives the identifier; the name is what people wrote.
     if scan.detectors.get(found.detector):
         record.columns["detector"] = scan.detectors[found.detector]
+    record.columns |= found.columns
     if not math.isnan(record.live_time):
         record.live_time = found.live_time
     if not math.isnan(record.real_time):
@@ -182,6 +192,25 @@ def _take(record: Record, found: _Found, scan: _Scan, axes: dict[tuple[object, .
             if key not in axes:
                 axes[key] = Axis.from_edges(edges)
             record.axis = axes[key]
+
+
+def _columns(text: str) -> dict[str, Any]:
+    """Columns that :mod:`n42_writer` has written; ValueError if they are not what it writes."""
+    if not text.strip():
+        return {}
+    try:
+        columns = json.loads(text)
+    except RecursionError as error:
+        raise ValueError(f"{COLUMNS} is nested too deep") from error
+    if not isinstance(columns, dict) or not all(map(_is_cell, columns.values())):
+        raise ValueError(f"{COLUMNS} holds something else than names with texts and numbers")
+    return {name: value for name, value in columns.items() if name not in HELD}
+
+
+def _is_cell(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(label, str) for label in value)
+    return isinstance(value, (str, int, float))
 
 
 def _near(text: float, native: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from spectraloom._typing import Array
 from spectraloom.data import Axis, Spectra
 from spectraloom.io.instruments.describe import require_counts, start_moments, text_column
+from spectraloom.io.instruments.n42 import COLUMNS, HELD
 from spectraloom.io.instruments.specutils_records import NO_NAME
 
 _CLASSES = {
@@ -69,9 +71,10 @@ def _document(spectra: Spectra) -> list[str]:
     titles = text_column(spectra, "title")
     types = text_column(spectra, "source_type")
     starts = start_moments(spectra)
+    extensions = _extensions(spectra)
     for row in range(len(spectra)):
         lines += _measurement(
-            spectra, row, ids[detectors[row]], titles[row], types[row], starts[row]
+            spectra, row, ids[detectors[row]], titles[row], types[row], starts[row], extensions[row]
         )
     lines.append("</RadInstrumentData>")
     return lines
@@ -95,7 +98,13 @@ def _calibration(axis: Axis) -> list[str]:
 
 
 def _measurement(
-    spectra: Spectra, row: int, detector: str, title: str, kind: str, start: datetime | None
+    spectra: Spectra,
+    row: int,
+    detector: str,
+    title: str,
+    kind: str,
+    start: datetime | None,
+    extension: str,
 ) -> list[str]:
     number = row + 1
     reference = ' energyCalibrationReference="Calibration"' if spectra.axis.is_calibrated else ""
@@ -116,10 +125,34 @@ def _measurement(
     counts = " ".join(_number(value) for value in spectra.values[row])
     lines += [
         f'<ChannelData compressionCode="None">{counts}</ChannelData>',
+        *extension.splitlines(),
         "</Spectrum>",
         "</RadMeasurement>",
     ]
     return lines
+
+
+def _extensions(spectra: Spectra) -> list[str]:
+    """Columns that the standard has no place for, as JSON in the extension that it has for them."""
+    columns = {
+        name: column.tolist()
+        for name, column in spectra.columns.items()
+        if name not in HELD
+        and (
+            column.dtype.kind in "OUiub"
+            or (column.dtype.kind == "f" and not np.isinf(column).any())
+        )
+    }
+    texts = []
+    for row in range(len(spectra)):
+        cells = {name: values[row] for name, values in columns.items()}
+        # Empty texts and sets and nan are what a column holds where nothing is said.
+        told = {name: cell for name, cell in cells.items() if cell not in ("", ()) and cell == cell}
+        text = escape(json.dumps(told))
+        texts.append(
+            f"<SpectrumExtension><{COLUMNS}>{text}</{COLUMNS}></SpectrumExtension>" if told else ""
+        )
+    return texts
 
 
 def _duration_line(tag: str, times: Array | None, row: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from spectraloom.io.instruments.xml_guard import as_utf8
 from spectraloom.io.records import Record
 
 _MOST_COUNTS = 2.0**53  # beyond, float64 cannot count
+_DETECTOR = "DETDESC#"
 _LEAST_BYTES = 1024  # the native reader takes no very short files
 
 
@@ -32,6 +34,7 @@ class _Found:
     live_time: float = math.nan
     real_time: float = math.nan
     coefficients: tuple[float, ...] = ()
+    detector: str = ""
 
 
 def check(content: bytes, name: str) -> tuple[bytes, list[_Found]]:
@@ -44,12 +47,19 @@ def check(content: bytes, name: str) -> tuple[bytes, list[_Found]]:
     """
     content = as_utf8(content)
     found = [_Found()]
-    for tag, lines in _sections(content.decode("latin-1")):
+    try:
+        document = content.decode()
+    except UnicodeDecodeError:
+        document = content.decode("latin-1")
+    for tag, lines in _sections(document):
         current = found[-1]
         if tag == "$ENDRECORD":
             found.append(_Found())
         elif tag == "$DATA":
             current.counts = _counts(lines, name)
+        elif tag == "$SPEC_REM":
+            marked = [line for line in lines if line.startswith(_DETECTOR)]
+            current.detector = " ".join(marked[0].removeprefix(_DETECTOR).split()) if marked else ""
         elif tag == "$MEAS_TIM":
             times = _floats(" ".join(lines[:1]))
             if len(times) == 2:
@@ -83,6 +93,8 @@ def refine(records: list[Record], found: list[_Found]) -> None:
                 "be read in two ways"
             )
         record.counts = text.counts
+        if text.detector:
+            record.columns["detector"] = text.detector
         if math.isclose(text.live_time, record.live_time, rel_tol=1e-6):
             record.live_time = text.live_time
         # Where the file has no real time the native reader repeats the live time.
@@ -108,7 +120,7 @@ def refine(records: list[Record], found: list[_Found]) -> None:
 
 def _sections(text: str) -> list[tuple[str, list[str]]]:
     sections: list[tuple[str, list[str]]] = []
-    for line in text.splitlines():
+    for line in re.split(r"[\r\n]+", text):  # a title may hold other signs that end lines
         stripped = line.strip()
         if stripped.startswith("$"):
             sections.append((stripped.partition(":")[0].upper(), []))
@@ -169,7 +181,7 @@ class SpeWriter:
         lines = ["$SPEC_ID:", title or "No sample description was entered."]
         detector = text_column(spectra, "detector")[0]
         if detector:
-            lines += ["$SPEC_REM:", f"DETDESC# {detector}"]
+            lines += ["$SPEC_REM:", f"{_DETECTOR} {detector}"]
         start = start_moments(spectra)[0]
         if start is not None:
             lines += ["$DATE_MEA:", start.strftime("%m/%d/%Y %H:%M:%S.%f").rstrip("0").rstrip(".")]

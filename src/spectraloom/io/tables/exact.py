@@ -45,9 +45,9 @@ def write_exact(spectra: Spectra, path: Path) -> None:
     """
     if spectra.variance is not None or spectra.kind == "complex":
         what = "a variance" if spectra.variance is not None else "complex values"
-        raise FormatError(f"{path.name}: a CSV table cannot hold {what}; write npz or zarr")
+        raise FormatError(f"a CSV table cannot hold {what}; write npz or zarr")
     if spectra.dtype.name not in _VALUE_TYPES:
-        raise FormatError(f"{path.name}: a CSV table cannot hold values of {spectra.dtype}")
+        raise FormatError(f"a CSV table cannot hold values of {spectra.dtype}")
     times = {name: getattr(spectra, name) for name in _TIMES if getattr(spectra, name) is not None}
     columns = [(name, _column_type(name, column), column) for name, column in _items(spectra)]
     settings = {
@@ -74,7 +74,7 @@ def write_exact(spectra: Spectra, path: Path) -> None:
                 head = [cells[row] for cells in texts]
                 table.writerow([*head, "", *_value_cells(values), *blank])
     except UnicodeEncodeError as error:
-        raise FormatError(f"{path.name}: a text is not Unicode: {error}") from error
+        raise FormatError(f"a text is not Unicode: {error}") from error
 
 
 def read_exact(text: str, name: str) -> Spectra:
