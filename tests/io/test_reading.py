@@ -228,3 +228,59 @@ def test_formats_lists_readers_and_writers() -> None:
     assert known["IEC 61455"].reads
     assert not known["IEC 61455"].writes
     assert all(suffix.startswith(".") for one in known.values() for suffix in one.suffixes)
+
+
+def test_different_axes_are_told_apart(formats_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(AxisError) as caught:
+        sl.read(formats_dir / "falcon5000*")
+    text = str(caught.value)
+    listed = text[text.index("(") + 1 : text.index("): either")].split("; 4096 ")
+    assert len(listed) == len(set(listed)) == 3
+    groups = sl.read_groups(formats_dir / "falcon5000*")
+    for part, group in zip(listed, groups, strict=True):
+        assert all(name in part for name in sorted(set(group.column("file")))[:3])
+    # Axes that differ between their ends only, and spectra of several kinds on one axis.
+    bent = np.linspace(0, 100, 5)
+    bent[2] += 0.01
+    counts = np.ones((1, 4))
+    for number, one in enumerate(
+        [
+            sl.Spectra(counts, sl.Axis.from_edges(np.linspace(0, 100, 5))),
+            sl.Spectra(counts, sl.Axis.from_edges(bent)),
+            sl.Spectra(counts, sl.Axis.from_edges(bent), "rate"),
+        ]
+    ):
+        sl.write(one, tmp_path / f"{number}.npz")
+    with pytest.raises(AxisError, match=r"\(energy; 50 in the middle\), counts; .*rate"):
+        sl.read(tmp_path)
+
+
+def test_one_broken_file_stops_all_and_says_how_to_go_on(formats_dir: Path, tmp_path: Path) -> None:
+    shutil.copy(formats_dir / "falcon5000.spe", tmp_path / "b.spe")
+    (tmp_path / "a.spe").write_bytes((tmp_path / "b.spe").read_bytes()[:2000])
+    for source in (tmp_path, tmp_path / "*.spe", [tmp_path / "a.spe", tmp_path / "b.spe"]):
+        with pytest.raises(FormatError, match=r"a\.spe: .*to go on without this one, move it away"):
+            sl.read(source)
+    with pytest.raises(FormatError) as caught:
+        sl.read(tmp_path / "a.spe")
+    assert "to go on" not in str(caught.value)
+    (tmp_path / "b.spe").unlink()
+    with pytest.raises(FormatError, match="move it away"):
+        sl.read([tmp_path / "a.spe", tmp_path / "missing.spe"])
+
+
+def test_stores_name_themselves_and_their_origin(formats_dir: Path, tmp_path: Path) -> None:
+    source = formats_dir / "falcon5000.cnf"
+    for first, second in (("a.npz", "b.csv"), ("c.csv", "d.zarr")):
+        sl.write(sl.read(source), tmp_path / first)
+        once = sl.read(tmp_path / first)
+        sl.write(once, tmp_path / second)
+        twice = sl.read(tmp_path / second)
+        for found, name in ((once, first), (twice, second)):
+            assert found.attrs["source"] == name
+            assert found.attrs["format"] in ("Spectraloom npz", "Spectraloom zarr", "text table")
+            assert found.attrs["origin"] == "falcon5000.cnf (Canberra CNF)"
+    assert twice.attrs["format"] == "Spectraloom zarr"
+    sl.write(sl.Spectra(np.ones((1, 4))), tmp_path / "made.npz")
+    made = sl.read(tmp_path / "made.npz")
+    assert dict(made.attrs) == {"source": "made.npz", "format": "Spectraloom npz"}

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from spectraloom.data import Axis, Spectra
 from spectraloom.errors import FormatError, SpectraloomError
+from spectraloom.io.records import of_this_file
 from spectraloom.io.source import Source
 from spectraloom.io.tables.layout import NoTableError
 from spectraloom.io.zip_guard import allowed_bytes, is_zip, open_zip, read_member
@@ -92,7 +93,7 @@ def _read_member(member: Source) -> list[Spectra] | None:
     for reader in READERS:
         if reader is not READER and reader.sniff(member):
             try:
-                return reader.read(member)
+                return [of_this_file(one, member.file, reader.name) for one in reader.read(member)]
             except NoTableError:
                 return None  # notes and lists lie beside spectra
     return None

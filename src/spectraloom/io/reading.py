@@ -16,13 +16,18 @@ from spectraloom.errors import (
     MissingExtraError,
     SpectraloomError,
 )
+from spectraloom.io import archive
 from spectraloom.io.isolate import Isolation, read_isolated
 from spectraloom.io.one_axis import on_axis
+from spectraloom.io.records import of_this_file
 from spectraloom.io.registry import READERS, WRITERS, Reader
 from spectraloom.io.source import Source
 from spectraloom.io.tables.layout import NoTableError
 
 AnySource: TypeAlias = "str | os.PathLike[str] | BinaryIO | Sequence[AnySource]"
+
+_MOST_AXES, _MOST_FILES = 6, 3  # named in a message
+_DIGITS = (7, 9, 12, 17)
 
 
 class Format(NamedTuple):
@@ -93,19 +98,57 @@ def read(
             groups = [_with_attrs(group, skipped=skipped) for group in groups]
     if len(groups) == 1:
         return groups[0]
-    axes = list(dict.fromkeys(group.axis.describe() for group in groups))
     if len({(g.axis.n_channels, g.axis.values.tobytes()) for g in groups}) == 1:
         kinds = ", ".join(dict.fromkeys(group.kind for group in groups))
         raise FormatError(
             f"{_name_of(source)}: holds spectra of different kinds ({kinds}): "
             "spectraloom.read_groups returns one Spectra for each"
         )
-    listed = "; ".join(axes[:6]) + (f"; and {len(axes) - 6} more" if len(axes) > 6 else "")
+    listed = [
+        f"{text}{files}" for text, files in zip(axis_texts(groups), _in_files(groups), strict=True)
+    ]
+    more = f"; and {len(listed) - _MOST_AXES} more" if len(listed) > _MOST_AXES else ""
     raise AxisError(
-        f"{_name_of(source)}: holds spectra on {len(groups)} different axes ({listed}): either "
-        "rebin them to one with read(..., axis=...), or take one Spectra for each axis from "
-        "spectraloom.read_groups"
+        f"{_name_of(source)}: holds spectra on {len(groups)} different axes "
+        f"({'; '.join(listed[:_MOST_AXES])}{more}): either rebin them to one with "
+        "read(..., axis=...), or take one Spectra for each axis from spectraloom.read_groups"
     )
+
+
+def axis_texts(groups: Sequence[Spectra]) -> list[str]:
+    """Axis of each group in words, with as many digits as tell them apart.
+
+    Parameters
+    ----------
+    groups : sequence of Spectra
+        As :func:`read_groups` gives them.
+    """
+    several = len({group.kind for group in groups}) > 1
+    kinds = [f", {group.kind}" if several else "" for group in groups]
+    texts = [group.axis.describe() + kind for group, kind in zip(groups, kinds, strict=True)]
+    for digits in _DIGITS:
+        alike = [texts.count(text) > 1 for text in texts]
+        for row, group in enumerate(groups):
+            axis = group.axis
+            if alike[row] and axis.is_calibrated:
+                first, middle, last = (axis.values[i] for i in (0, axis.values.size // 2, -1))
+                texts[row] = (
+                    f"{axis.n_channels} {'channels' if axis.binned else 'points'}, "
+                    f"{first:.{digits}g} to {last:.{digits}g} {axis.unit} ({axis.quantity}; "
+                    f"{middle:.{digits}g} in the middle){kinds[row]}"
+                )
+    return texts
+
+
+def _in_files(groups: Sequence[Spectra]) -> list[str]:
+    found = [list(dict.fromkeys(map(str, group.columns.get("file", ())))) for group in groups]
+    if len({name for names in found for name in names}) < 2:
+        return [""] * len(groups)
+    texts = []
+    for names in found:
+        more = f" and {len(names) - _MOST_FILES} more" if len(names) > _MOST_FILES else ""
+        texts.append(f" in {', '.join(names[:_MOST_FILES])}{more}" if names else "")
+    return texts
 
 
 def read_groups(source: AnySource, *, isolate: bool | Isolation = False) -> list[Spectra]:
@@ -126,16 +169,24 @@ def read_groups(source: AnySource, *, isolate: bool | Isolation = False) -> list
     limits = Isolation() if isolate is True else isolate or None
     skipped: list[str] = []
     parts: list[Spectra] = []
-    for one, in_folder in _sources(source):
+    sources = _sources(source)
+    for number, (one, in_folder) in enumerate(sources):
         if in_folder and not one.is_folder and _reader_of(one) is None:
             skipped.append(one.name)
             continue
         try:
             parts += read_source(one) if limits is None else read_isolated(one, limits)
-        except NoTableError:
-            if not in_folder:
+        except FormatError as error:
+            if in_folder and isinstance(error, NoTableError):
+                skipped.append(one.name)  # notes and lists lie beside spectra
+            elif in_folder or number > 0 or _has_more(sources):
+                # One broken file stops all, so that none is missed.
+                raise type(error)(
+                    f"{error}; no other file was read either: to go on without this one, move it "
+                    "away or name the others"
+                ) from error
+            else:
                 raise
-            skipped.append(one.name)  # notes and lists lie beside spectra
     if not parts:
         where = f"; none of {len(skipped)} files is of a known format" if skipped else ""
         raise FormatError(f"{_name_of(source)}: there is nothing to read{where}")
@@ -173,7 +224,16 @@ def read_source(source: Source) -> list[Spectra]:
         ) from error
     if not groups or not all(len(group) for group in groups):
         raise FormatError(f"{source.name}: this {reader.name} file holds no spectrum")
-    return groups
+    if reader is archive.READER:  # it says what its members are
+        return groups
+    return [of_this_file(group, source.file, reader.name) for group in groups]
+
+
+def _has_more(sources: Iterator[tuple[Source, bool]]) -> bool:
+    try:
+        return next(sources, None) is not None
+    except FormatError:
+        return True
 
 
 def _reader_of(source: Source) -> Reader | None:

@@ -58,6 +58,22 @@ def group_records(
     return [_as_spectra(group, attrs or {}) for group in groups]
 
 
+def of_this_file(spectra: Spectra, file: str, format_name: str) -> Spectra:
+    """Spectra whose notes ``source`` and ``format`` name the file that was read.
+
+    A store holds the notes of the measurement it was written from; those are kept as the note
+    ``origin``, the oldest of several.
+    """
+    attrs = spectra.attrs
+    now = {"source": file, "format": format_name}
+    if now.items() <= attrs.items():
+        return spectra
+    known = [str(attrs[name]) for name in now if attrs.get(name)]
+    if known and "origin" not in attrs:
+        now["origin"] = known[0] if len(known) == 1 else f"{known[0]} ({known[1]})"
+    return spectra.replace(attrs={**attrs, **now})
+
+
 def _is_same(one: Axis, other: Axis) -> bool:
     if one is other:
         return True
