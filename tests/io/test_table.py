@@ -390,3 +390,23 @@ def test_changed_tables_are_refused(tmp_path: Path, old: str, new: str) -> None:
     changed = text.replace(old, new)
     with pytest.raises(FormatError, match=r"test\.csv"):
         read(changed)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (",1,2,3,", ",1,abc,3,", "row 3, column 7: expected a whole number, found 'abc'"),
+        (",4,5,", ",4,,", "row 4, column 7: expected a whole number, found ''"),
+        ("0.1,", "long,", "row 3, column 1: expected a number, found 'long'"),
+        (",2.0,", ",much,", "row 4, column 3: expected a number, found 'much'"),
+    ],
+)
+def test_damaged_cells_are_named(tmp_path: Path, old: str, new: str, says: str) -> None:
+    before = example().with_columns(energy_keV="a")
+    CSV_WRITER.write(before, tmp_path / "a.csv")
+    settings_, _, table = (tmp_path / "a.csv").read_text(encoding="utf-8").partition("\n")
+    head, _, rows = table.partition("\n")
+    assert old in rows
+    changed = "\n".join([settings_, head, rows.replace(old, new, 1)])
+    with pytest.raises(FormatError, match=f"test.csv: .*{says}"):
+        read(changed)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ _VALUE_TYPES = frozenset(
 )
 _TIMES = ("live_time", "real_time")
 _EXACT_INTEGER = 2.0**53
+_FIRST_ROW = 3  # of spectra, below the settings and the names
 
 
 def is_exact(text: str) -> bool:
@@ -105,11 +106,11 @@ def read_exact(text: str, name: str) -> Spectra:
             axis,
             settings["kind"],
             columns={
-                key: _read_column(cells[len(times) + index], kind)
+                key: _read_column(cells[len(times) + index], kind, len(times) + index)
                 for index, (key, kind) in enumerate(columns)
             },
             attrs=settings["attrs"],
-            **{key: np.array([float(c) for c in cells[i]]) for i, key in enumerate(times)},
+            **{key: _read_column(cells[i], "float64", i) for i, key in enumerate(times)},
         )
     except (SpectraloomError, KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         if isinstance(error, FormatError) and str(error).startswith(name):
@@ -183,7 +184,8 @@ def _body(
             raise FormatError(
                 f"{name}: spectrum {len(values)} has {len(row)} cells, expected {len(head)}"
             )
-        values.append(np.array([number(cell) for cell in row[start:stop]], settings["dtype"]))
+        cells = _numbers(row[start:stop], number, _FIRST_ROW + len(values), start + 1)
+        values.append(np.array(cells, settings["dtype"]))
         for column, cell in zip(texts, row[:first], strict=True):
             column.append(cell)
     if len(values) != settings["n_spectra"]:
@@ -227,7 +229,24 @@ def _column_cells(column: Array) -> list[str]:
     return list(map(repr, column.tolist()))
 
 
-def _read_column(cells: list[str], kind: str) -> Array:
+def _numbers(
+    cells: Sequence[str], number: Any, row: int, column: int, *, down: bool = False
+) -> list[Any]:
+    """Numbers of cells that begin at `row` and `column` and go to the right, or down."""
+    try:
+        return [number(cell) for cell in cells]
+    except ValueError:
+        for index, cell in enumerate(cells):
+            try:
+                number(cell)
+            except ValueError as error:
+                place = f"row {row + index * down}, column {column + index * (not down)}"
+                what = "a whole number" if number is int else "a number"
+                raise FormatError(f"{place}: expected {what}, found {cell[:40]!r}") from error
+        raise
+
+
+def _read_column(cells: list[str], kind: str, column: int) -> Array:
     if kind in ("labels", "text"):
         return decode_column(np.array(cells, dtype=np.str_), sets=kind == "labels")
     if kind == "bool":
@@ -238,5 +257,5 @@ def _read_column(cells: list[str], kind: str) -> Array:
         return np.array(cells, dtype=np.dtype(kind))
     if kind in _VALUE_TYPES or kind == "float16":
         number: Any = float if kind.startswith("float") else int
-        return np.array([number(cell) for cell in cells], dtype=kind)
+        return np.array(_numbers(cells, number, _FIRST_ROW, column + 1, down=True), kind)
     raise FormatError(f"unknown type of column {kind[:40]!r}")
