@@ -40,12 +40,45 @@ def tables(numbers: dict[str, Any]) -> str:
             ours, theirs = (part[group][key] for part in (numbers, numbers["reference"]))
             lines.append(f"| {text} | {n_of[group]} | {ours:.3f} | {theirs:.3f} |")
     lines.append("")
+    lines += _identify_lines(numbers)
     speed = numbers.get("throughput")
     if speed:
         lines += ["| speed and memory | |", "|---|--:|"]
         lines += [f"| {text} | {value} |" for text, value in _speed_rows(speed)]
         lines.append("")
     return "\n".join(lines) + "\n"
+
+
+def _identify_lines(numbers: dict[str, Any]) -> list[str]:
+    """Table of identification, beside the reference where it was asked the same."""
+    ours = numbers.get("identify")
+    if not ours:
+        return []
+    theirs, other = numbers["reference"], ours["reference"]
+    rows = [
+        (text, ours[group][key], part.get(group, {}).get(key))
+        for text, group, key, part in (
+            ("Several sources: whole set right", "multilabel", "exact_match", theirs),
+            ("Several sources: micro-F1", "multilabel", "micro_f1", theirs),
+            ("One source or none, clean labels: right", "measured", "clean_accuracy", other),
+            ("A nuclide found that is nowhere in the file", "measured", "wrong_nuclide_rate", {}),
+            ("Unknown sources: area under the ROC curve", "unknown", "auc", theirs),
+            ("Unknown sources: found at 5 % false alarms", "unknown", "recall_at_5pct", theirs),
+        )
+        if group in ours
+    ]
+    for name, one in ours.get("injection", {}).items():
+        rows += [
+            (f"{counts} counts of {name} found", one[counts], other["injection"][name][counts])
+            for counts in ("100", "400")
+            if counts in one
+        ]
+    lines = ["| identification | Spectraloom | reference |", "|---|--:|--:|"]
+    lines += [
+        f"| {text} | {mine:.3f} | {'–' if yours is None else f'{yours:.3f}'} |"
+        for text, mine, yours in rows
+    ]
+    return [*lines, ""]
 
 
 def _speed_rows(speed: dict[str, Any]) -> list[tuple[str, str]]:
@@ -58,6 +91,18 @@ def _speed_rows(speed: dict[str, Any]) -> list[tuple[str, str]]:
         ("Rebinning", f"{speed['rebin_per_second']:,.0f} spectra/s"),
         ("`analyze` without denoised spectra", f"{speed['analyze_per_second']:,.0f} spectra/s"),
     ]
+    if "identify_per_second" in speed:
+        rows += [
+            ("Identification, complete", f"{speed['identify_per_second']:,.0f} spectra/s"),
+            (
+                f"Poisson fit with uncertainties ({speed['poisson_fit_templates']} templates)",
+                f"{speed['poisson_fit_per_second']:,.0f} spectra/s",
+            ),
+            (
+                "the same templates by `scipy.optimize.nnls` in a loop",
+                f"{speed['poisson_fit_scipy_nnls_per_second']:,.0f}/s",
+            ),
+        ]
     peak = speed.get("million_spectra_peak_bytes")
     if peak is not None:
         rows.append(("Peak memory of unmixing a million float32 spectra", f"{peak / 1e9:.1f} GB"))

@@ -122,7 +122,9 @@ def make_layout(folder: Path, *, multi: bool = True, unknown: bool = True) -> Pa
 
 
 def bench(run: Run, data: Path) -> dict[str, Any]:
-    done = run("bench", "gamma-flow", "--data", data, "--no-throughput", "--json", "-")
+    done = run(
+        "bench", "gamma-flow", "--data", data, "--no-throughput", "--no-identify", "--json", "-"
+    )
     assert done.code == 0, done.err
     assert done.err == ""
     numbers: dict[str, Any] = done.json
@@ -161,7 +163,9 @@ def test_two_detectors_with_other_names(run: Run, tmp_path: Path) -> None:
     assert numbers["multilabel"]["exact_match"] > 0.8
     assert numbers["provenance"]["data"] == "data"
     assert numbers["provenance"]["attribution"] == ""
-    direct = run_gamma_flow_benchmark(read_groups(tmp_path / "data"), throughput=False)
+    direct = run_gamma_flow_benchmark(
+        read_groups(tmp_path / "data"), throughput=False, identify=False
+    )
     del numbers["provenance"]
     assert numbers == finite(direct)
 
@@ -173,7 +177,7 @@ def test_what_is_not_there_is_not_judged(
     data = make_layout(tmp_path, multi=multi, unknown=unknown)
     numbers = bench(run, data)
     require_keys(numbers, multi=multi, unknown=unknown)
-    shown = run("bench", "gamma-flow", "--data", data, "--no-throughput")
+    shown = run("bench", "gamma-flow", "--data", data, "--no-throughput", "--no-identify")
     assert ("multilabel.micro_f1" in shown.out) is multi
     assert ("unknown.auc" in shown.out) is unknown
     assert "measured.accuracy" in shown.out
@@ -208,7 +212,7 @@ def test_missing_training_files_are_named(run: Run, tmp_path: Path, gone: str, s
     make_layout(tmp_path)
     for path in (tmp_path / "1_numpy_raw").glob(gone):
         path.unlink()
-    done = run("bench", "gamma-flow", "--data", tmp_path, "--no-throughput")
+    done = run("bench", "gamma-flow", "--data", tmp_path, "--no-throughput", "--no-identify")
     assert done.code == 2
     assert says in done.err
     assert len(done.err.splitlines()) == 1
@@ -217,7 +221,7 @@ def test_missing_training_files_are_named(run: Run, tmp_path: Path, gone: str, s
 def test_spectra_without_labels_are_refused(run: Run, tmp_path: Path) -> None:
     make_layout(tmp_path)
     write_file(tmp_path / "1_numpy_raw" / "strange_right.npy", "right", [()], 5)
-    done = run("bench", "gamma-flow", "--data", tmp_path, "--no-throughput")
+    done = run("bench", "gamma-flow", "--data", tmp_path, "--no-throughput", "--no-identify")
     assert done.code == 2
     assert "5 spectra" in done.err
     assert "have no label" in done.err
@@ -244,7 +248,16 @@ def test_the_real_data_as_a_zip_and_as_a_folder(
     run: Run, gamma_flow_zip: Path, unpacked: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "numbers.json"
-    done = run("bench", "gamma-flow", "--data", gamma_flow_zip, "--no-throughput", "--json", target)
+    done = run(
+        "bench",
+        "gamma-flow",
+        "--data",
+        gamma_flow_zip,
+        "--no-throughput",
+        "--no-identify",
+        "--json",
+        target,
+    )
     assert done.code == 0
     numbers = json.loads(target.read_text(encoding="utf-8"))
     require_keys(numbers)

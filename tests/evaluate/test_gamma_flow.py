@@ -129,7 +129,7 @@ def test_parts_that_are_not_there_are_none(rng: np.random.Generator) -> None:
     sets = sort_by_role(few, standard_axis(N))
     assert sets.multi is None
     assert sets.unknown is None
-    results = run_gamma_flow_benchmark(few, throughput=False)
+    results = run_gamma_flow_benchmark(few, throughput=False, identify=False)
     assert {"holdout", "measured", "outlier", "reference", "protocol"} <= set(results)
     assert "multilabel" not in results
     assert results["protocol"]["n_multi"] == 0
@@ -231,7 +231,10 @@ def test_a_benchmark_of_made_up_data(rng: np.random.Generator) -> None:
     seen: list[float] = []
     groups = made_up(rng)
     results = run_gamma_flow_benchmark(
-        groups, throughput=False, progress=lambda fraction, text: seen.append(fraction)
+        groups,
+        throughput=False,
+        identify=False,
+        progress=lambda fraction, text: seen.append(fraction),
     )
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
@@ -246,7 +249,7 @@ def test_a_benchmark_of_made_up_data(rng: np.random.Generator) -> None:
     assert results["protocol"]["sources"] == list(SOURCES)
     assert results["protocol"]["n_train"] + results["protocol"]["n_holdout"] == 120
     assert "throughput" not in results
-    assert results == run_gamma_flow_benchmark(groups, throughput=False)
+    assert results == run_gamma_flow_benchmark(groups, throughput=False, identify=False)
 
 
 def test_speed_stands_beside_that_of_the_reference(
@@ -261,7 +264,7 @@ def test_speed_stands_beside_that_of_the_reference(
         "reference_rebin_per_second": 1.0,
     }
     monkeypatch.setattr(gamma_flow, "measure_throughput", lambda *_, **__: dict(measured))
-    results = run_gamma_flow_benchmark(made_up(rng))
+    results = run_gamma_flow_benchmark(made_up(rng), identify=False)
     assert results["throughput"]["nnls_per_second"] == 4.0
     assert results["throughput"]["rebin_per_second"] == 2.0
     assert results["reference"]["throughput"] == {"nnls_per_second": 3.0, "rebin_per_second": 1.0}
@@ -287,7 +290,7 @@ def test_no_training_spectrum_is_in_a_test(
     monkeypatch.setattr(SupervisedNMF, "fit", noting_fit)
     monkeypatch.setattr(SupervisedNMF, "predict", noting_predict)
     groups = [one[np.r_[np.arange(len(one)), 0, 1, 2]] for one in made_up(rng)]  # with copies
-    run_gamma_flow_benchmark(groups, throughput=False)
+    run_gamma_flow_benchmark(groups, throughput=False, identify=False)
     seen = {row.tobytes() for values in trained for row in values}
     asked = {row.tobytes() for values in judged for row in values}
     assert len(seen) > 100
@@ -298,7 +301,7 @@ def test_no_training_spectrum_is_in_a_test(
 @pytest.fixture(scope="module")
 def public(gamma_flow_zip: Path) -> tuple[list[Spectra], dict[str, Any]]:
     groups = read_groups(gamma_flow_zip)
-    return groups, run_gamma_flow_benchmark(groups, throughput=False)
+    return groups, run_gamma_flow_benchmark(groups, throughput=False, identify=False)
 
 
 def test_the_reference_reproduces_the_published_figures(
@@ -325,7 +328,7 @@ def test_ours_is_never_below_the_reference(
 def test_it_does_not_hang_on_the_seed(
     public: tuple[list[Spectra], dict[str, Any]], seed: int
 ) -> None:
-    results = run_gamma_flow_benchmark(public[0], seed=seed, throughput=False)
+    results = run_gamma_flow_benchmark(public[0], seed=seed, throughput=False, identify=False)
     ours, theirs = figures(results), figures(results["reference"])
     assert {name for name in ours if ours[name] < theirs[name]} == set()
 

@@ -68,6 +68,7 @@ def bench_gamma_flow(
         Path | None, typer.Option("--json", help="File for the numbers; '-' prints them.")
     ] = None,
     throughput: Annotated[bool, typer.Option(help="Measure speed and memory too.")] = True,
+    identify: Annotated[bool, typer.Option(help="Judge identification, too.")] = True,
     seed: Seed = 1,
 ) -> None:
     """Classify, decompose and find outliers beside GAMMA_FLOW's own rule, on the same spectra.
@@ -88,7 +89,7 @@ def bench_gamma_flow(
         groups = read_groups(data)
         owner = attribution(groups, [data])
         numbers = run_gamma_flow_benchmark(
-            groups, seed=seed, throughput=throughput, progress=progress
+            groups, seed=seed, throughput=throughput, identify=identify, progress=progress
         )
     numbers["provenance"] = {
         "spectraloom": __version__,

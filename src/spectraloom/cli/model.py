@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from spectraloom.cli.options import (
     AsJson,
     Detectors,
+    FalseAlarmRate,
+    Gain,
+    Holdout,
     Labels,
     Limit,
+    MinShare,
     ModelFile,
+    ModelKind,
+    Outliers,
     ReportFolder,
     Seed,
     Sources,
+    Variants,
     Window,
 )
 from spectraloom.cli.show import (
@@ -23,15 +30,17 @@ from spectraloom.cli.show import (
     listed,
     percent,
     print_attribution,
+    print_identified,
     print_json,
     print_pairs,
     print_result,
     print_scores,
+    print_tried,
     progress_bar,
 )
 
 if TYPE_CHECKING:
-    from spectraloom.workflow import Training
+    from spectraloom.workflow import IdentifierTraining, Report, Training
 
 _BACKGROUND = "background"
 
@@ -41,33 +50,35 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="Model file to write.")] = Path(
         "model.loom"
     ),
+    model: ModelKind = "nmf",
     detectors: Detectors = None,
     labels: Labels = None,
     limit: Limit = None,
     window: Window = None,
-    holdout: Annotated[float, typer.Option(help="Share of the spectra held out.")] = 0.2,
-    min_share: Annotated[float, typer.Option(help="Smallest share of a source.")] = 0.1,
-    variants: Annotated[
-        str, typer.Option(help="Loadings per class: a number, or a column such as absorber.")
-    ] = "1",
+    holdout: Holdout = 0.2,
+    min_share: MinShare = None,
+    variants: Variants = None,
     background: Annotated[str, typer.Option(help="Label that is no source.")] = _BACKGROUND,
-    outliers: Annotated[bool, typer.Option(help="Find an outlier boundary.")] = True,
+    outliers: Outliers = True,
+    false_alarm_rate: FalseAlarmRate = None,
+    gain: Gain = None,
     report: ReportFolder = None,
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Train a model (supervised NMF) on labelled spectra and judge it on held-out ones.
+    """Train a model on labelled spectra and judge it on held-out ones.
 
     Example: `spectraloom train library/ -o model.loom --report out/`
     """
-    from spectraloom.analyze import SupervisedNMF, save
-    from spectraloom.workflow import attribution, model_report, read_prepared
+    from spectraloom.analyze import save
+    from spectraloom.workflow import attribution, read_prepared, train_identifier
     from spectraloom.workflow import train as train_model
     from spectraloom.workflow.prepare import require_label
     from spectraloom.workflow.target import require_folder, require_target
 
     require_target(out, sources=sources)
     page = None if report is None else require_folder(report) / "report.html"
+    settings = _settings(model, min_share, variants, background, window, false_alarm_rate, gain)
     with progress_bar(as_json) as progress:
         progress(0.0, "reading")
         spectra = read_prepared(
@@ -76,24 +87,21 @@ def train(
             labels=listed(labels),
             limit=limit,
             seed=seed,
+            whole_counts=model == "identify",
         )
         if background != _BACKGROUND:
             require_label(spectra, background)
-        settings = SupervisedNMF(
-            min_share=min_share,
-            background=background,
-            window=window,
-            variants=int(variants) if variants.isdecimal() else variants,
-        )
-        done = train_model(
-            spectra, settings, holdout=holdout, outliers=outliers, seed=seed, progress=progress
+        shared: dict[str, Any] = {"holdout": holdout, "seed": seed, "progress": progress}
+        done = (
+            train_identifier(spectra, settings, **shared)
+            if model == "identify"
+            else train_model(spectra, settings, outliers=outliers, **shared)
         )
         save(done.model, out)
         owner = attribution([spectra], sources)
         if page is not None:
             progress(0.95, "drawing the report")
-            judged = [] if done.holdout is None else [done.holdout]
-            model_report(done.model, judged, done.study, owner).write(page)
+            _training_report(done, owner).write(page)
     if as_json:
         print_json({**done.to_dict(), "model": str(out), **_made(page, owner)})
         return
@@ -101,11 +109,58 @@ def train(
     print_attribution(owner)
 
 
-def _show_training(done: Training, out: Path, page: Path | None) -> None:
+def _settings(
+    model: str,
+    min_share: float | None,
+    variants: str | None,
+    background: str,
+    window: tuple[float, float] | None,
+    false_alarm_rate: float | None,
+    gain: float | None,
+) -> Any:
+    """Unfitted model; what was not given keeps the default of the model."""
+    from spectraloom.analyze import Identifier, SupervisedNMF
+
+    number: int | str | None = variants
+    if variants is not None and variants.isdecimal():
+        number = int(variants)
+    given = {"min_share": min_share, "variants": number}
+    of_identify = {"false_alarm_rate": false_alarm_rate, "gain": gain}
+    if model == "nmf":
+        for name, value in of_identify.items():
+            if value is not None:
+                option = name.replace("_", "-")
+                raise typer.BadParameter(f"--{option} goes with --model identify")
+    else:
+        given |= of_identify
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if chosen.get("gain") == 0:
+        chosen["gain"] = None
+    kind = Identifier if model == "identify" else SupervisedNMF
+    return kind(background=background, window=window, **chosen)
+
+
+def _training_report(done: Training | IdentifierTraining, owner: str) -> Report:
+    from spectraloom.workflow import IdentifierTraining, identifier_report, model_report
+
+    if isinstance(done, IdentifierTraining):
+        return identifier_report(done, owner)
+    judged = [] if done.holdout is None else [done.holdout]
+    return model_report(done.model, judged, done.study, owner)
+
+
+def _show_training(done: Training | IdentifierTraining, out: Path, page: Path | None) -> None:
+    from spectraloom.workflow import IdentifierTraining
+
     if done.holdout is not None:
         print_scores([done.holdout])
-    boundary = "none" if done.study is None else boundary_text(done.study)
-    facts = {"classes": ", ".join(done.model.classes_), "outlier boundary": boundary}
+    facts: dict[str, object] = {"classes": ", ".join(done.model.classes_)}
+    if isinstance(done, IdentifierTraining):
+        if done.tried:
+            print_tried(done.tried)
+        facts["false-alarm rate"] = f"{done.model.false_alarm_rate:g}"
+    else:
+        facts["outlier boundary"] = "none" if done.study is None else boundary_text(done.study)
     print_pairs({**facts, "model": out, **_made(page)})
 
 
@@ -118,17 +173,21 @@ def analyze(
     denoised: Annotated[
         Path | None, typer.Option(help="File for the denoised spectra, in any written format.")
     ] = None,
+    limits: Annotated[
+        bool, typer.Option("--limits", help="Show decision thresholds and detection limits.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what is in spectra, with a trained model.
 
-    Spectra on another axis are rebinned to that of the model, without losing counts.
+    Spectra on another axis are rebinned to that of the model, without losing counts; a model for
+    identification moves its templates to the spectra instead.
 
     Example: `spectraloom analyze model.loom today/*.n42 -o today.csv`
     """
-    from spectraloom.analyze import load
+    from spectraloom.analyze import Identifier, load
     from spectraloom.io import write
-    from spectraloom.workflow import attribution, read_for, write_result
+    from spectraloom.workflow import attribution, identify_files, read_for, write_result
     from spectraloom.workflow.convert import require_new
     from spectraloom.workflow.target import require_target
     from spectraloom.workflow.train import RESULT_ENDINGS
@@ -140,17 +199,32 @@ def analyze(
         require_new(denoised, overwrite=True, sources=read)
     with progress_bar(as_json) as progress:
         trained = load(model)
-        spectra = read_for(trained, sources, progress)
-        result = trained.analyze(spectra, denoise=denoised is not None, progress=progress)
+        if isinstance(trained, Identifier):
+            result, groups = identify_files(trained, sources, progress)
+        elif limits:
+            raise typer.BadParameter(
+                "--limits needs a model for identification: train one with --model identify"
+            )
+        else:
+            groups = [read_for(trained, sources, progress)]
+            result = trained.analyze(groups[0], denoise=denoised is not None, progress=progress)
+    if denoised is not None and result.denoised is None:
+        raise typer.BadParameter(
+            f"the spectra lie on {len(groups)} axes, so that --denoised takes more than one file: "
+            "analyse them one axis at a time"
+        )
     if denoised is not None and result.denoised is not None:
         write(result.denoised, denoised, overwrite=True)
     if out is not None:
         write_result(result, out)
-    owner = attribution([spectra], sources)
+    owner = attribution(groups, sources)
     if as_json:
         print_json({**result.to_dict(), **_made(None, owner)})
         return
-    print_result(result, spectra, trained)
+    if isinstance(trained, Identifier):
+        print_identified(result, trained, limits=limits)
+    else:
+        print_result(result, groups[0], trained)
     written = {"table": out, "denoised": denoised}
     print_pairs({name: path for name, path in written.items() if path is not None})
     print_attribution(owner)
@@ -168,7 +242,7 @@ def evaluate(
 
     Example: `spectraloom evaluate model.loom other-detector/ --report out/`
     """
-    from spectraloom.analyze import load
+    from spectraloom.analyze import Identifier, load
     from spectraloom.workflow import attribution, evaluation_report, judge, read_prepared
     from spectraloom.workflow.target import require_folder
 
@@ -176,11 +250,14 @@ def evaluate(
     with progress_bar(as_json) as progress:
         trained = load(model)
         progress(0.0, "reading")
+        identify = isinstance(trained, Identifier)
         spectra = read_prepared(
             sources,
-            axis=trained.axis_,
+            # Identification moves its templates, not the data.
+            axis=None if identify else trained.axis_,
             detectors=listed(detectors),
             labels=listed(labels),
+            whole_counts=identify,
         )
         judged = judge("Judged spectra", trained, spectra, progress=progress)
         owner = attribution([spectra], sources)
@@ -212,7 +289,7 @@ def outlier(
 
     Example: `spectraloom outlier model.loom library/ --method tree`
     """
-    from spectraloom.analyze import load, save
+    from spectraloom.analyze import Identifier, load, save
     from spectraloom.workflow import attribution, model_report, read_prepared, study_for_model
     from spectraloom.workflow.target import require_folder, require_target
 
@@ -220,6 +297,11 @@ def outlier(
     page = None if report is None else require_folder(report) / "report.html"
     with progress_bar(as_json) as progress:
         trained = load(model)
+        if isinstance(trained, Identifier):
+            raise typer.BadParameter(
+                f"{model} is a model for identification, which learns what an outlier is when it "
+                "is trained"
+            )
         progress(0.0, "reading")
         spectra = read_prepared(
             sources,

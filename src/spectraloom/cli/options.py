@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -25,3 +25,36 @@ Labels = Annotated[
 Limit = Annotated[int | None, typer.Option(help="Most spectra per label set.", min=1)]
 ReportFolder = Annotated[Path | None, typer.Option("--report", help="Folder for report.html.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace an existing file.")]
+
+ModelKind = Annotated[
+    Literal["nmf", "identify"],
+    typer.Option(help="nmf: shares of classes. identify: decisions with stated error rates."),
+]
+Holdout = Annotated[float, typer.Option(help="Share of the spectra held out.")]
+MinShare = Annotated[
+    float | None,
+    typer.Option(help="Smallest share of a source.", show_default="0.1; identify 0"),
+]
+Variants = Annotated[
+    str | None,
+    typer.Option(
+        help="Templates per class: a number, or a column such as absorber.",
+        show_default="1; identify 4",
+    ),
+]
+Outliers = Annotated[bool, typer.Option(help="Find an outlier boundary; identify always does.")]
+FalseAlarmRate = Annotated[
+    float | None,
+    typer.Option(
+        help="identify: share of the spectra without sources said to hold any.",
+        show_default="0.001",
+    ),
+]
+Gain = Annotated[
+    float | None,
+    typer.Option(
+        help="identify: how far the gain may drift (standard deviation); 0 fixes it.",
+        show_default="0.02",
+        min=0.0,
+    ),
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,6 +102,14 @@ def table(*heads: str) -> Table:
     return made
 
 
+def print_lines(lines: Sequence[Mapping[str, str]]) -> None:
+    """Print lines of the same names as a table."""
+    shown = table(*lines[0])
+    for line in lines:
+        shown.add_row(*map(clean, line.values()))
+    console().print(shown)
+
+
 def print_scores(judged: Iterable[Any]) -> None:
     """Print the scores of judged sets."""
     shown = table("spectra", "number", "largest right", "all right", "micro-F1", "flagged")
@@ -132,16 +140,12 @@ def print_result(result: Result, spectra: Spectra, model: Any, most: int = 20) -
 
     reasons = doubts(result, spectra)
     tested = model.outlier_boundary_ is not None
-    several_files = len(set(map(str, result.columns.get("file", [])))) > 1
     shown = table("spectrum", "found", "share", result.unit, "cosine", "trust")
     for row in range(min(len(result), most)):
-        name = f"{row}"
-        if several_files:
-            name = f"{result.columns['file'][row]} {result.columns['record'][row]}"
         found = [result.names.index(label) for label in result.labels[row]]
         against = [reason for reason, flag in reasons.items() if flag[row]]
         shown.add_row(
-            clean(name),
+            _row_name(result, row),
             clean("\n".join(result.names[j] for j in found) or "nothing"),
             "\n".join(f"{result.shares[row, j]:.0%}" for j in found),
             "\n".join(_amount(result, row, j) for j in found),
@@ -153,6 +157,85 @@ def print_result(result: Result, spectra: Spectra, model: Any, most: int = 20) -
         print_text(f"... and {len(result) - most:,} more; --out FILE.csv writes all of them.")
     for line in summary(result, spectra, model):
         print_text(line)
+
+
+def print_identified(result: Result, model: Any, *, limits: bool = False, most: int = 20) -> None:
+    """Print the first answers of an identification, then what to make of all of them."""
+    from spectraloom.workflow.trust import doubts, summary
+
+    reasons = doubts(result)
+    tested = model.misfit_boundary_ is not None
+    shown = table("spectrum", "found", result.unit, "σ", "p-value", "trust")
+    for row in range(min(len(result), most)):
+        found = [result.names.index(label) for label in result.labels[row]]
+        against = [reason for reason, flag in reasons.items() if flag[row]]
+        shown.add_row(
+            _row_name(result, row),
+            clean("\n".join(result.names[j] for j in found) or "nothing"),
+            "\n".join(_amount(result, row, j) for j in found),
+            "\n".join(_sigma(result.details["significance"][row, j]) for j in found),
+            "\n".join(_p_value(result.details["p_value"][row, j]) for j in found),
+            f"no: {', '.join(against)}" if against else "yes" if tested else "not tested",
+        )
+    console().print(shown)
+    if limits:
+        _print_limits(result, most)
+    if len(result) > most:
+        print_text(f"... and {len(result) - most:,} more; --out FILE.csv writes all of them.")
+    for line in summary(result, None, model):
+        print_text(line)
+
+
+def _print_limits(result: Result, most: int) -> None:
+    shown = table("spectrum", "source", "decision threshold", "detection limit")
+    for row in range(min(len(result), most)):
+        low, high = (result.details[k][row] for k in ("decision_threshold", "detection_limit"))
+        named = [j for j in range(len(result.names)) if low[j] == low[j]]
+        shown.add_row(
+            _row_name(result, row),
+            clean("\n".join(result.names[j] for j in named)),
+            "\n".join(_number(float(low[j])) for j in named),
+            "\n".join(_number(float(high[j])) for j in named),
+        )
+    console().print(shown)
+    print_text(
+        f"In {result.unit}. Less than the decision threshold is not told from chance; an amount at "
+        "the detection limit is found in 95 of 100 spectra."
+    )
+
+
+def print_tried(tried: Mapping[str, Any]) -> None:
+    """Print what was found of injected sources."""
+    injection = tried["injection"]
+    counts = sorted({int(key) for one in injection.values() for key in one if key.isdecimal()})
+    shown = table("source", *(f"{value} counts" for value in counts), "false alarms")
+    for name, one in injection.items():
+        alarms = one["false_alarms"]
+        shown.add_row(
+            clean(name),
+            *(percent(one.get(str(value))) for value in counts),
+            f"{alarms['alarms']} of {alarms['n']}",
+        )
+    console().print(shown)
+    print_text(
+        "Share of held-out sources found on held-out background, at 0.5 % false alarms per source."
+    )
+
+
+def _row_name(result: Result, row: int) -> str:
+    several_files = len(set(map(str, result.columns.get("file", [])))) > 1
+    if not several_files:
+        return f"{row}"
+    record = result.columns["record"][row] if "record" in result.columns else row
+    return clean(f"{result.columns['file'][row]} {record}")
+
+
+def _sigma(value: float) -> str:
+    return "" if value != value else f"{value:.1f}"
+
+
+def _p_value(value: float) -> str:
+    return "" if value != value else "< 1e-99" if value < 1e-99 else f"{value:.1g}"
 
 
 def _amount(result: Result, row: int, column: int) -> str:
@@ -181,12 +264,43 @@ def print_benchmark(numbers: Mapping[str, Any]) -> None:
         if ours is not None:
             shown.add_row(f"{group}.{key}", decimal(ours, 4), decimal(theirs, 4))
     console().print(shown)
+    if "identify" in numbers:
+        _print_identify(numbers["identify"])
     if "throughput" in numbers:
         print_pairs(
             {
                 name: f"{value:,.3g}" if isinstance(value, float) else f"{value:,}"
                 for name, value in numbers["throughput"].items()
                 if value is not None
+            }
+        )
+
+
+def _print_identify(numbers: Mapping[str, Any]) -> None:
+    """Print how identification did; injected sources beside the reference."""
+    facts = {
+        f"{group}.{key}": decimal(numbers[group][key], 4)
+        for group, key in (
+            ("multilabel", "exact_match"),
+            ("multilabel", "micro_f1"),
+            ("measured", "clean_accuracy"),
+            ("measured", "wrong_nuclide_rate"),
+            ("unknown", "auc"),
+            ("unknown", "recall_at_5pct"),
+        )
+        if key in numbers.get(group, {})
+    }
+    print_pairs(facts, title="identify")
+    theirs = numbers["reference"].get("injection", {})
+    for name, one in numbers.get("injection", {}).items():
+        shares = {key: value for key, value in one.items() if key.isdecimal()}
+        other = ", ".join(decimal(theirs.get(name, {}).get(key), 2) for key in shares)
+        print_pairs(
+            {
+                f"{name} found of {', '.join(shares)}": ", ".join(
+                    decimal(value, 2) for value in shares.values()
+                )
+                + f" (reference {other})"
             }
         )
 

@@ -14,6 +14,8 @@ from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError
 from spectraloom.evaluate import reference
+from spectraloom.evaluate.identify import judge_trial, prepare_trial
+from spectraloom.evaluate.identify_speed import measure_identification
 from spectraloom.evaluate.metrics import confusion, set_scores
 from spectraloom.evaluate.sets import EvaluationSets, sort_by_role, source_labels, standard_axis
 from spectraloom.evaluate.splits import split_by_group
@@ -27,6 +29,7 @@ def run_gamma_flow_benchmark(
     *,
     seed: int = 1,
     throughput: bool = True,
+    identify: bool = True,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train on simulation and background, judge on hold-out and every measured detector.
@@ -39,13 +42,16 @@ def run_gamma_flow_benchmark(
         Seed of the hold-out split and the outlier study.
     throughput : bool
         Whether to measure speed and memory as well.
+    identify : bool
+        Whether to judge identification under the likelihood, too, on raw counts.
     progress : callable, optional
 
     Returns
     -------
     dict
         Ours at the top level, the rule of the reference under ``reference``, on the same spectra
-        and split; plain values for JSON.
+        and split; identification under ``identify``, which says itself what it was taught and
+        judged on; plain values for JSON.
 
     Raises
     ------
@@ -69,13 +75,15 @@ def run_gamma_flow_benchmark(
         reference.reference_model(*window), theirs, train, test, seed, feature="correlation"
     )
     if throughput:
-        _report(progress, 0.6, "measuring speed")
+        _report(progress, 0.5, "measuring speed")
         speed = measure_throughput(ours.training, seed=seed)
         results["reference"]["throughput"] = {
             "nnls_per_second": speed["scipy_nnls_per_second"],
             "rebin_per_second": speed.pop("reference_rebin_per_second"),
         }
         results["throughput"] = speed
+    if identify:
+        _judge_identification(results, groups, seed, throughput, progress)
     results["protocol"] = {
         "sources": list(ours.sources),
         "detectors": sorted({str(d) for d in _detectors(ours)}),
@@ -94,6 +102,28 @@ def run_gamma_flow_benchmark(
     }
     _report(progress, 1.0, "done")
     return results
+
+
+def _judge_identification(
+    results: dict[str, Any],
+    groups: Sequence[Spectra],
+    seed: int,
+    throughput: bool,
+    progress: Progress | None,
+) -> None:
+    """Add ``identify`` to the results, and its speed."""
+
+    def within(start: float, stop: float) -> Progress:
+        return lambda fraction, text: _report(progress, start + (stop - start) * fraction, text)
+
+    trial = prepare_trial(groups, seed=seed, progress=within(0.7, 0.85))
+    results["identify"] = judge_trial(trial, seed=seed, progress=within(0.85, 0.98))
+    measured = [*trial.parts.multi, *trial.parts.single]
+    if throughput and measured:
+        model = next(iter(trial.models.values()))
+        speed = measure_identification(model, trial.library, measured, seed=seed)
+        results["identify"]["one_spectrum_ms"] = speed.pop("one_spectrum_ms")
+        results["throughput"] |= speed
 
 
 def _judge(

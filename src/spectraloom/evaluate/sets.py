@@ -53,6 +53,25 @@ class EvaluationSets:
         return Spectra.concatenate(parts) if parts else None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RoleParts:
+    """Spectra as they were read, by the part they play: one piece for each file and axis.
+
+    Parameters
+    ----------
+    simulated, background : tuple of Spectra
+        What trains.
+    single, multi, unknown : tuple of Spectra
+        What judges, as in :class:`EvaluationSets`; pieces of one file may be empty.
+    """
+
+    simulated: tuple[Spectra, ...]
+    background: tuple[Spectra, ...]
+    single: tuple[Spectra, ...]
+    multi: tuple[Spectra, ...]
+    unknown: tuple[Spectra, ...]
+
+
 def standard_axis(n_channels: int) -> Axis:
     """Axis of the reference's standard calibration.
 
@@ -94,6 +113,31 @@ def sort_by_role(
     DataError
         If there is nothing simulated or no background file, or a spectrum has no label.
     """
+    parts = parts_by_role(groups)
+
+    def join(some: Sequence[Spectra]) -> Spectra | None:
+        moved = [plain_columns(rebinning(part, axis)) for part in some if len(part)]
+        return Spectra.concatenate(moved) if moved else None
+
+    training = join([*parts.simulated, *parts.background])
+    assert training is not None  # noqa: S101 - both lists were found to be non-empty
+    return EvaluationSets(training, join(parts.single), join(parts.multi), join(parts.unknown))
+
+
+def parts_by_role(groups: Sequence[Spectra]) -> RoleParts:
+    """Tell simulated, background, single-label, multi-label and unknown spectra apart.
+
+    Spectra stay as they were read; see :func:`sort_by_role` for the rules.
+
+    Parameters
+    ----------
+    groups : sequence of Spectra
+
+    Raises
+    ------
+    DataError
+        If there is nothing simulated or no background file, or a spectrum has no label.
+    """
     files = _by_file(groups)
     # Copies in a simulation are no logger's fault; the split keeps them on one side.
     simulated = [one for (_, made), parts in files.items() if made for one in parts]
@@ -121,13 +165,9 @@ def sort_by_role(
             (single if one_known else multi).append(one[~foreign])
             unknown.append(one[foreign])
 
-    def join(parts: list[Spectra]) -> Spectra | None:
-        moved = [_plain(rebinning(part, axis)) for part in parts if len(part)]
-        return Spectra.concatenate(moved) if moved else None
-
-    training = join(simulated + background)
-    assert training is not None  # noqa: S101 - both lists were found to be non-empty
-    return EvaluationSets(training, join(single), join(multi), join(unknown))
+    return RoleParts(
+        tuple(simulated), tuple(background), tuple(single), tuple(multi), tuple(unknown)
+    )
 
 
 def source_labels(spectra: Spectra, background: str | None = BACKGROUND) -> Array:
@@ -170,8 +210,8 @@ def _sources(parts: Sequence[Spectra]) -> list[set[str]]:
     return [set(entry) - {BACKGROUND} for one in parts for entry in one.labels]
 
 
-def _plain(spectra: Spectra) -> Spectra:
-    """Without the per-file columns and the variance, so that all parts agree."""
+def plain_columns(spectra: Spectra) -> Spectra:
+    """Spectra without the per-file columns and the variance, so that all parts agree."""
     keep = ("labels", "detector", "file", "absorber")
     columns = {name: spectra.columns[name] for name in keep if name in spectra.columns}
     return spectra.replace(columns=columns, variance=None)

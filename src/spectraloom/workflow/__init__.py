@@ -6,11 +6,20 @@ from spectraloom.workflow.chain import Chain, Judged, judge, run_chain
 from spectraloom.workflow.convert import convert
 from spectraloom.workflow.demo import run_demo, simulated_sets
 from spectraloom.workflow.describe import describe
+from spectraloom.workflow.identification import (
+    IdentifierTraining,
+    components_of,
+    identify_files,
+    join_results,
+    train_identifier,
+    try_out,
+)
 from spectraloom.workflow.origin import attribution
 from spectraloom.workflow.pages import (
     chain_report,
     evaluation_report,
     explore_report,
+    identifier_report,
     model_report,
 )
 from spectraloom.workflow.prepare import onto_axis, prepare, read_prepared
@@ -27,16 +36,21 @@ from spectraloom.workflow.trust import doubts
 
 __all__ = [
     "Chain",
+    "IdentifierTraining",
     "Judged",
     "Report",
     "Training",
     "attribution",
     "chain_report",
+    "components_of",
     "convert",
     "describe",
     "doubts",
     "evaluation_report",
     "explore_report",
+    "identifier_report",
+    "identify_files",
+    "join_results",
     "judge",
     "model_report",
     "onto_axis",
@@ -49,5 +63,7 @@ __all__ = [
     "simulated_sets",
     "study_for_model",
     "train",
+    "train_identifier",
+    "try_out",
     "write_result",
 ]

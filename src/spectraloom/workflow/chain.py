@@ -17,6 +17,7 @@ from spectraloom.analyze.explore import (
     mean_spectra,
     similarity,
 )
+from spectraloom.analyze.identifier import Identifier
 from spectraloom.analyze.outlier import OutlierStudy, study_outliers
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.result import Result
@@ -40,7 +41,7 @@ class Judged:
     ----------
     name : str
         What the set is, for headings.
-    model : SupervisedNMF
+    model : SupervisedNMF or Identifier
     spectra : Spectra
     result : Result
     truth : ndarray of str, shape (n,)
@@ -53,7 +54,7 @@ class Judged:
     """
 
     name: str
-    model: SupervisedNMF
+    model: SupervisedNMF | Identifier
     spectra: Spectra
     result: Result
     truth: Array
@@ -136,7 +137,7 @@ class Chain:
         }
 
 
-def require_kind(model: SupervisedNMF, spectra: Spectra) -> None:
+def require_kind(model: SupervisedNMF | Identifier, spectra: Spectra) -> None:
     """Refuse spectra of another kind than those of the training: their noise is another, too.
 
     Raises
@@ -154,7 +155,7 @@ def require_kind(model: SupervisedNMF, spectra: Spectra) -> None:
 
 def judge(
     name: str,
-    model: SupervisedNMF,
+    model: SupervisedNMF | Identifier,
     spectra: Spectra,
     *,
     progress: Callable[[float, str], None] | None = None,
@@ -165,7 +166,7 @@ def judge(
     ----------
     name : str
         What the spectra are.
-    model : SupervisedNMF
+    model : SupervisedNMF or Identifier
         A fitted model.
     spectra : Spectra
         With a column ``labels``.

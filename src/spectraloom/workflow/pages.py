@@ -6,11 +6,18 @@ from collections.abc import Sequence
 
 from spectraloom import __version__
 from spectraloom.analyze.explore import mean_spectra, similarity
+from spectraloom.analyze.identifier import Identifier
 from spectraloom.analyze.outlier import OutlierStudy
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.spectra import Spectra
 from spectraloom.workflow import origin
 from spectraloom.workflow.chain import Chain, Judged
+from spectraloom.workflow.identification import IdentifierTraining
+from spectraloom.workflow.identify_sections import (
+    identified_section,
+    identifier_section,
+    trial_section,
+)
 from spectraloom.workflow.report import Report
 from spectraloom.workflow.sections import (
     explore_section,
@@ -82,7 +89,20 @@ def model_report(
     return Report("Spectraloom: a trained model", sections, provenance, attribution)
 
 
+def identifier_report(training: IdentifierTraining, attribution: str) -> Report:
+    """Report of a trained identifier, how it was judged and tried out."""
+    model = training.model
+    sections = [identifier_section(model)]
+    if training.holdout is not None:
+        sections.append(identified_section(training.holdout))
+    if training.tried:
+        sections.append(trial_section(training.tried))
+    provenance = {"spectraloom": __version__, **model.provenance_}
+    return Report("Spectraloom: a trained identifier", sections, provenance, attribution)
+
+
 def evaluation_report(judged: Judged, attribution: str) -> Report:
     """Report of how a model did on one labelled set."""
     provenance = {"spectraloom": __version__, **judged.result.provenance}
-    return Report("Spectraloom: a model judged", [judged_section(judged)], provenance, attribution)
+    section = identified_section if isinstance(judged.model, Identifier) else judged_section
+    return Report("Spectraloom: a model judged", [section(judged)], provenance, attribution)

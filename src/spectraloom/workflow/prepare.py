@@ -31,7 +31,7 @@ def common_axis(groups: Sequence[Spectra]) -> Axis:
     return max(groups, key=len).axis
 
 
-def onto_axis(groups: Sequence[Spectra], axis: Axis) -> Spectra:
+def onto_axis(groups: Sequence[Spectra], axis: Axis, *, draw: int | None = None) -> Spectra:
     """All spectra on one axis, rebinned without losing counts where theirs is another.
 
     Parameters
@@ -40,6 +40,8 @@ def onto_axis(groups: Sequence[Spectra], axis: Axis) -> Spectra:
         As :func:`spectraloom.io.read_groups` gives them.
     axis : Axis
         The axis wanted.
+    draw : int, optional
+        Seed to deal out whole counts with, so that they stay Poisson distributed.
 
     Raises
     ------
@@ -55,7 +57,8 @@ def onto_axis(groups: Sequence[Spectra], axis: Axis) -> Spectra:
                 f"spectra with {group.axis.describe()} cannot be moved to {axis.describe()}: give "
                 "uncalibrated spectra an energy calibration first"
             )
-        moved.append(rebin(group, axis))
+        whole = None if axis.isclose(group.axis) or group.kind != "counts" else draw
+        moved.append(rebin(group, axis, draw=whole))
     # Variances from rebinning would mix with none; the counts themselves are kept for the fit.
     return Spectra.concatenate(
         [one.replace(variance=None) if one.kind == "counts" else one for one in moved]
@@ -70,6 +73,7 @@ def prepare(
     labels: Sequence[str] | None = None,
     limit: int | None = None,
     keep_duplicates: bool = False,
+    whole_counts: bool = False,
     seed: int = 0,
 ) -> Spectra:
     """Select, remove copies, rebin to one axis, drop empty spectra, limit per class.
@@ -85,8 +89,10 @@ def prepare(
         Most spectra per label set.
     keep_duplicates : bool
         Keep exact copies of the preceding spectrum of a file.
+    whole_counts : bool
+        Deal out whole counts where spectra are rebinned, which a likelihood needs.
     seed : int
-        Seed of the limit's draw.
+        Seed of the draws.
 
     Raises
     ------
@@ -103,7 +109,8 @@ def prepare(
         raise DataError("no spectrum is left after selecting detectors and labels")
     if not keep_duplicates:
         chosen = [remove_duplicates(group) for group in chosen]
-    spectra = drop_empty(onto_axis(chosen, axis or common_axis(chosen)))
+    draw = seed if whole_counts else None
+    spectra = drop_empty(onto_axis(chosen, axis or common_axis(chosen), draw=draw))
     if limit is not None:
         spectra = limit_per_class(spectra, limit, seed=seed)
     if not len(spectra):

@@ -71,7 +71,7 @@ def summary_section(chain: Chain) -> Section:
 def explore_section(means: MeanSpectra, alike: Similarity, spectra: Spectra) -> Section:
     """Means, examples and similarities."""
     blocks: list[Block] = [
-        _drawn(
+        drawn(
             lambda: plot.plot_means(means),
             f"Mean spectra of {', '.join(dict.fromkeys(means.labels))}, one panel per label and "
             "one line per detector, with a band of one standard deviation.",
@@ -80,7 +80,7 @@ def explore_section(means: MeanSpectra, alike: Similarity, spectra: Spectra) -> 
     ]
     examples = random_examples(spectra, _EXAMPLES)
     blocks.append(
-        _drawn(
+        drawn(
             lambda: plot.plot_examples(examples[: _EXAMPLES * _MOST_LABELS]),
             f"{len(examples[: _EXAMPLES * _MOST_LABELS])} single spectra drawn at random, "
             "titled with label and total counts.",
@@ -89,7 +89,7 @@ def explore_section(means: MeanSpectra, alike: Similarity, spectra: Spectra) -> 
     )
     if len(means) > 1:
         blocks.append(
-            _drawn(
+            drawn(
                 lambda: plot.plot_similarity(alike),
                 f"Matrix of cosine similarities between {len(means)} mean spectra; "
                 f"{len(alike.too_far)} pairs of one label are less alike than "
@@ -127,7 +127,7 @@ def model_section(model: SupervisedNMF) -> Section:
                 "Every spectrum is explained as a sum of the loadings below with non-negative "
                 "scores: the number of counts that each class contributes."
             ),
-            _drawn(
+            drawn(
                 lambda: plot.plot_loadings(model),
                 f"Loadings of {', '.join(model.loading_names_)}: spectra of unit area.",
                 "Loadings: the mean spectrum of each class, scaled to unit area.",
@@ -149,21 +149,21 @@ def judged_section(judged: Judged) -> Section:
             f"{percent(judged.sets.exact_match)} (micro-F1 {judged.sets.micro_f1:.3f}, "
             f"macro-F1 {judged.sets.macro_f1:.3f})."
         ),
-        _drawn(
+        drawn(
             lambda: plot.plot_confusion(matrix.names, matrix.matrix),
             f"Confusion matrix of {', '.join(matrix.names)}: {wrong} of {len(truth)} spectra off "
             "the diagonal.",
             "Rows are true labels, columns what the model said. Where several sources are there, "
             "any of them is right.",
         ),
-        _scores_table(matrix),
-        _drawn(
+        scores_table(matrix),
+        drawn(
             lambda: plot.plot_mean_scores(result, judged.combinations),
             "Stacked bars: mean share of each class for the spectra of each true label or "
             "combination of labels.",
             "Mean shares by what is truly there.",
         ),
-        _drawn(
+        drawn(
             lambda: plot.plot_score_scatter(result, truth),
             "Scatter plots of the shares of every two classes, marked by true label.",
             "Shares of single spectra, every two classes against each other.",
@@ -172,14 +172,14 @@ def judged_section(judged: Judged) -> Section:
     ]
     if wrong:
         blocks.append(
-            _drawn(
+            drawn(
                 lambda: plot.plot_misclassified(judged.spectra, result, truth, n=_MISCLASSIFIED),
                 f"{min(wrong, _MISCLASSIFIED)} spectra with a wrong largest source, and the fit.",
                 "Misclassified examples.",
             )
         )
     blocks.append(
-        _drawn(
+        drawn(
             lambda: plot.plot_error_statistics(result, judged.right),
             "Histograms of explained variance, cosine, largest share and total counts, for right "
             "and wrong spectra.",
@@ -189,7 +189,8 @@ def judged_section(judged: Judged) -> Section:
     return Section(judged.name, blocks)
 
 
-def _scores_table(matrix: Confusion) -> Table:
+def scores_table(matrix: Confusion) -> Table:
+    """Precision, recall and F1 of each class."""
     return Table(
         "Precision and recall of the largest source",
         ["Class", "Spectra", "Precision", "Recall", "F1"],
@@ -212,12 +213,12 @@ def outlier_section(study: OutlierStudy, chain: Chain | None = None) -> Section:
             "Each source was left out of the training in turn, so that its spectra were unknown "
             "to the model. One part of the spectra taught the boundary, another judged it."
         ),
-        _drawn(
+        drawn(
             lambda: plot.plot_outlier_feature(study),
             f"Distribution of {study.feature} for known and unknown spectra, with the boundaries.",
             f"{study.feature} tells unknown sources best.",
         ),
-        _drawn(
+        drawn(
             lambda: plot.plot_threshold_curves(study),
             f"Accuracy, precision and recall against the threshold on {study.feature}.",
             "The boundary found three ways.",
@@ -238,7 +239,7 @@ def outlier_section(study: OutlierStudy, chain: Chain | None = None) -> Section:
                 for name, one in study.boundaries.items()
             ],
         ),
-        _drawn(
+        drawn(
             lambda: plot.plot_importances(study),
             "Bars: permutation importance and area under the ROC curve of every feature.",
             "How well each feature alone tells unknown sources.",
@@ -262,7 +263,7 @@ def robustness_section(points: Sequence[RobustnessPoint]) -> Section:
     return Section(
         "Robustness",
         [
-            _drawn(
+            drawn(
                 lambda: plot.plot_robustness(
                     np.array([p.disturbance for p in points]),
                     np.array([p.level for p in points]),
@@ -299,7 +300,7 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f} %" if np.isfinite(value) else "–"
 
 
-def _drawn(draw: Callable[[], Figure], alt: str, caption: str) -> Block:
+def drawn(draw: Callable[[], Figure], alt: str, caption: str) -> Block:
     """A picture, or a paragraph that says why there is none: a page is written in any case."""
     try:
         return Picture(draw(), alt, caption)
@@ -316,7 +317,7 @@ def _denoised_picture(judged: Judged) -> Block:
         for name, share in zip(judged.result.names, judged.result.shares[row], strict=True)
         if share >= 0.01
     )
-    return _drawn(
+    return drawn(
         lambda: plot.plot_denoised(judged.spectra, judged.result, row, model=judged.model),
         f"A spectrum labelled {judged.truth[row]}, the fit with its components, and the residual. "
         f"Shares: {shares}. Cosine {cosines[row]:.3f}.",

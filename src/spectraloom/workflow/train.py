@@ -93,22 +93,12 @@ def train(
         If holding out leaves no spectrum of a label to train on, or an outlier boundary is asked
         for and cannot be found: that takes at least two sources, and spectra with one label each.
     """
-    if not 0 <= holdout < 1:
-        raise DataError(f"the share to hold out lies in [0, 1), got {holdout:g}")
+    _require_share(holdout)
     if outliers:
         _require_study(spectra, model.background)
     report = part_of(progress, 0.0, 1.0)
     report(0.0, "training")
-    training, test = spectra, None
-    if holdout > 0:
-        rows, others = split_by_group(spectra, test_size=holdout, seed=seed)
-        training, test = spectra[rows], spectra[others]
-        lost = _names(spectra) - _names(training)
-        if lost:
-            raise FitError(
-                f"holding out {holdout:.0%} leaves no spectrum of {', '.join(sorted(lost))} to "
-                "train on: give more spectra, or hold out fewer or none (--holdout 0)"
-            )
+    training, test = hold_out(spectra, holdout, seed)
     fitted = clone(model).fit(training)
     study = None
     if outliers:
@@ -117,6 +107,43 @@ def train(
     judged = None if test is None else judge("Hold-out", fitted, test)
     report(1.0, "done")
     return Training(fitted, judged, study)
+
+
+def hold_out(spectra: Spectra, share: float, seed: int) -> tuple[Spectra, Spectra | None]:
+    """Spectra to train on, and those held out; copies stay on one side.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        With a column ``labels``.
+    share : float
+        Share held out; 0 holds out nothing.
+    seed : int
+
+    Raises
+    ------
+    DataError
+        If the share is out of range.
+    FitError
+        If no spectrum of a label is left to train on.
+    """
+    _require_share(share)
+    if share == 0:
+        return spectra, None
+    rows, others = split_by_group(spectra, test_size=share, seed=seed)
+    training, test = spectra[rows], spectra[others]
+    lost = _names(spectra) - _names(training)
+    if lost:
+        raise FitError(
+            f"holding out {share:.0%} leaves no spectrum of {', '.join(sorted(lost))} to "
+            "train on: give more spectra, or hold out fewer or none (--holdout 0)"
+        )
+    return training, test
+
+
+def _require_share(share: float) -> None:
+    if not 0 <= share < 1:
+        raise DataError(f"the share to hold out lies in [0, 1), got {share:g}")
 
 
 def _names(spectra: Spectra) -> set[str]:
@@ -246,6 +273,8 @@ def result_table(result: Result) -> tuple[list[str], list[list[Any]]]:
         columns[f"amount {name}"] = result.amounts[:, j].tolist()
         if result.uncertainties is not None:
             columns[f"uncertainty {name}"] = _cells(result.uncertainties[:, j])
+        for detail, values in result.details.items():
+            columns[f"{detail} {name}"] = _cells(values[:, j])
     shares = result.shares
     columns |= {f"share {name}": shares[:, j].tolist() for j, name in enumerate(result.names)}
     for group in (result.quality, result.flags):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 
 from spectraloom._typing import BoolArray
 from spectraloom.analyze.explore import label_text
+from spectraloom.analyze.identifier import Identifier
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
@@ -17,20 +19,23 @@ MOST_OUTSIDE = 0.1
 
 _REASONS = {
     "empty": "nothing of what the model knows was found",
+    "not_converged": "the fit did not settle",
+    "fractional": "counts that are not whole do not follow the noise that the model assumes",
+    "saturated": "a channel or the dead time is at its limit, so that counts are missing",
     "outlier": "the model does not explain the spectrum: an unknown source, or one that is "
     "changed by shielding, scattering or drift",
     "off the axis": f"more than {MOST_OUTSIDE:.0%} of the counts lie outside the axis of the model",
 }
 
 
-def doubts(result: Result, spectra: Spectra) -> dict[str, BoolArray]:
+def doubts(result: Result, spectra: Spectra | None = None) -> dict[str, BoolArray]:
     """Reasons not to trust an answer, and the spectra that they hold for.
 
     Parameters
     ----------
     result : Result
-    spectra : Spectra
-        What was analysed.
+    spectra : Spectra, optional
+        What was analysed, where it was rebinned.
 
     Returns
     -------
@@ -39,21 +44,23 @@ def doubts(result: Result, spectra: Spectra) -> dict[str, BoolArray]:
     """
     found = {name: np.asarray(flag, dtype=bool) for name, flag in result.flags.items()}
     for column in ("counts_outside", "rate_outside"):
-        if column in spectra.columns:
+        if spectra is not None and column in spectra.columns:
             outside = np.asarray(spectra.columns[column], dtype=np.float64)
             found["off the axis"] = outside > MOST_OUTSIDE * (spectra.totals + outside)
     return found
 
 
-def summary(result: Result, spectra: Spectra, model: SupervisedNMF) -> list[str]:
+def summary(
+    result: Result, spectra: Spectra | None, model: SupervisedNMF | Identifier
+) -> list[str]:
     """What was found and what is in doubt, a sentence each.
 
     Parameters
     ----------
     result : Result
-    spectra : Spectra
-        What was analysed.
-    model : SupervisedNMF
+    spectra : Spectra or None
+        What was analysed, where it was rebinned.
+    model : SupervisedNMF or Identifier
         The model that did it.
     """
     reasons = {name: flag for name, flag in doubts(result, spectra).items() if flag.any()}
@@ -75,16 +82,31 @@ def summary(result: Result, spectra: Spectra, model: SupervisedNMF) -> list[str]
         f"Do not trust {int(flag.sum()):,} of {n:,} ({name}): {_REASONS.get(name, 'flagged')}."
         for name, flag in reasons.items()
     ]
+    return [*lines, *(_rates(model) if isinstance(model, Identifier) else _boundary(model))]
+
+
+def _rates(model: Identifier) -> Iterator[str]:
+    yield (
+        f"Of spectra without a source, {model.false_alarm_rate:g} are said to hold one, as long "
+        "as the background has the shape that the model was given."
+    )
+    if model.misfit_boundary_ is None:
+        yield (
+            "The model cannot tell that a spectrum holds something it was never shown: it learns "
+            "that from two sources or more."
+        )
+
+
+def _boundary(model: SupervisedNMF) -> Iterator[str]:
     boundary = model.outlier_boundary_
     if boundary is None:
-        lines.append(
+        yield (
             "The model has no outlier boundary, so it cannot tell that a spectrum holds something "
             "it was never shown: spectraloom outlier finds one."
         )
     elif np.isfinite(boundary.recall):
-        lines.append(
+        yield (
             f"In training, the outlier boundary found {boundary.recall:.1%} of the spectra of "
             "sources that were left out; measurements that differ from the training spectra are "
             "flagged, too."
         )
-    return lines

@@ -1,0 +1,274 @@
+"""Train, try out and use identification under the likelihood on files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.interpolate import CubicHermiteSpline
+from sklearn.base import clone
+
+from spectraloom._typing import Array, FloatArray
+from spectraloom.analyze.identifier import Identifier
+from spectraloom.analyze.likelihood import Nuisances, fit_templates
+from spectraloom.data.axis import Axis
+from spectraloom.data.columns import label_sets
+from spectraloom.data.result import Result
+from spectraloom.data.spectra import Spectra
+from spectraloom.errors import DataError
+from spectraloom.evaluate.identify_injection import false_alarm_curve, injected
+from spectraloom.io import read_groups
+from spectraloom.workflow.chain import Judged, judge, require_kind
+from spectraloom.workflow.prepare import part_of
+from spectraloom.workflow.train import hold_out
+
+_TRIALS = 200
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IdentifierTraining:
+    """A trained identifier and how it did on the spectra held out.
+
+    Parameters
+    ----------
+    model : Identifier
+    holdout : Judged or None
+        None if nothing was held out.
+    tried : dict
+        ``injection`` and ``false_alarms``, from sources and background that were held out; empty
+        without both.
+    """
+
+    model: Identifier
+    holdout: Judged | None
+    tried: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Summary for JSON."""
+        boundary = self.model.misfit_boundary_
+        return {
+            "classes": self.model.classes_.tolist(),
+            "n_templates": len(self.model.library_),
+            "false_alarm_rate": self.model.false_alarm_rate,
+            "holdout": None if self.holdout is None else self.holdout.to_dict(),
+            "outlier": None if boundary is None else boundary.to_dict(),
+            **self.tried,
+            "provenance": dict(self.model.provenance_),
+        }
+
+
+def train_identifier(
+    spectra: Spectra,
+    model: Identifier,
+    *,
+    holdout: float = 0.2,
+    seed: int = 1,
+    progress: Callable[[float, str], None] | None = None,
+) -> IdentifierTraining:
+    """Make the library and calibrate decisions on one part of the spectra, judge on the rest.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        On one axis, with a column ``labels``: sources and background, one label each.
+    model : Identifier
+        Settings; it is cloned.
+    holdout : float
+        Share of the spectra held out; 0 trains on all.
+    seed : int
+        Seed of the split and of injected spectra.
+    progress : callable, optional
+
+    Raises
+    ------
+    DataError
+        If `holdout` is out of range.
+    FitError
+        If holding out leaves no spectrum of a label, or there is no source to learn.
+    """
+    training, test = hold_out(spectra, holdout, seed)
+    fitted = clone(model).fit(training, progress=part_of(progress, 0.0, 0.6))
+    if test is None:
+        return IdentifierTraining(fitted, None, {})
+    part_of(progress, 0.6, 0.7)(0.0, "judging")
+    judged = judge("Hold-out", fitted, test)
+    part_of(progress, 0.7, 1.0)(0.0, "injecting sources")
+    return IdentifierTraining(fitted, judged, try_out(fitted, test, seed=seed))
+
+
+def try_out(model: Identifier, spectra: Spectra, *, seed: int = 0) -> dict[str, Any]:
+    """Inject sources into background, and count false alarms, on spectra that were held out.
+
+    Parameters
+    ----------
+    model : Identifier
+        Fitted.
+    spectra : Spectra
+        Labelled counts. Those of one source alone are injected into those of the background
+        alone.
+    seed : int
+
+    Returns
+    -------
+    dict
+        ``injection`` and ``false_alarms`` as in the benchmark; empty where there is no source, no
+        background, or no whole counts.
+    """
+    labels = spectra.labels
+    quiet = np.array([tuple(entry) == (model.background,) for entry in labels], dtype=bool)
+    names = [str(name) for name in model.classes_ if name != model.background]
+    alone = np.array([len(entry) == 1 and entry[0] in names for entry in labels], dtype=bool)
+    whole = spectra.kind == "counts" and bool((spectra.values == np.floor(spectra.values)).all())
+    if not (quiet.any() and alone.any() and whole):
+        return {}
+    rng = np.random.default_rng(seed)
+    asked = [(model, spectra[quiet])]
+    there = {entry[0] for entry in labels[alone]}
+    injection, _ = injected(
+        asked, spectra[alone], [name for name in names if name in there], rng, trials=_TRIALS
+    )
+    return {"injection": injection, "false_alarms": false_alarm_curve(asked, rng)}
+
+
+def identify_files(
+    model: Identifier, source: Any, progress: Callable[[float, str], None] | None = None
+) -> tuple[Result, list[Spectra]]:
+    """Read spectra and identify them on their own calibrations: nothing is rebinned.
+
+    Parameters
+    ----------
+    model : Identifier
+        Fitted.
+    source : path, glob, folder or sequence of these
+    progress : callable, optional
+
+    Returns
+    -------
+    result : Result
+        Of all spectra, in the order of the groups; the fitted spectra are there if all lie on
+        one axis.
+    groups : list of Spectra
+        What was read, one for each axis.
+
+    Raises
+    ------
+    FormatError
+        If there is nothing to read.
+    AxisError
+        If spectra and library measure different things or do not overlap.
+    DataError
+        If the spectra are of another kind than those of the training.
+    """
+    part_of(progress, 0.0, 1.0)(0.0, "reading")
+    groups = read_groups(source)
+    for group in groups:
+        require_kind(model, group)
+    results = []
+    for number, group in enumerate(groups):
+        step = part_of(progress, number / len(groups), (number + 1) / len(groups))
+        results.append(model.analyze(group, progress=step))
+    return join_results(results), groups
+
+
+def join_results(results: Sequence[Result]) -> Result:
+    """Several results of one model, one after the other.
+
+    What only some of them have (columns, details, measures) is left out; fitted spectra are kept
+    if there is only one result.
+    """
+    if len(results) == 1:
+        return results[0]
+    first = results[0]
+
+    def joined(group: str) -> dict[str, Array]:
+        parts = [getattr(result, group) for result in results]
+        common = [name for name in parts[0] if all(name in part for part in parts)]
+        return {name: _joined_column([part[name] for part in parts]) for name in common}
+
+    sure = [result.uncertainties for result in results if result.uncertainties is not None]
+    top = [result.top for result in results if result.top is not None]
+    return Result(
+        first.names,
+        np.concatenate([result.amounts for result in results]),
+        np.concatenate([result.decisions for result in results]),
+        unit=first.unit,
+        uncertainties=np.concatenate(sure) if len(sure) == len(results) else None,
+        top=np.concatenate(top) if len(top) == len(results) else None,
+        details=joined("details"),
+        quality=joined("quality"),
+        flags=joined("flags"),
+        columns=joined("columns"),
+        provenance=first.provenance,
+    )
+
+
+def _joined_column(parts: Sequence[Array]) -> Array:
+    if any(part.dtype == object for part in parts):
+        return label_sets([entry for part in parts for entry in part])
+    return np.concatenate(parts)
+
+
+def components_of(
+    model: Identifier, spectra: Spectra, row: int
+) -> tuple[Axis, FloatArray, dict[str, FloatArray]]:
+    """What explains one spectrum: counts of each name on the bins of the fit.
+
+    Parameters
+    ----------
+    model : Identifier
+        Fitted.
+    spectra : Spectra
+    row : int
+
+    Returns
+    -------
+    axis : Axis
+        Bins of the fit.
+    observed : ndarray, shape (n_bins,)
+    components : dict of str to ndarray, shape (n_bins,)
+        Of names with counts; the templates stand where the fitted gain, offset and broadening
+        put them.
+
+    Raises
+    ------
+    DataError
+        If the model gives no fitted spectrum.
+    """
+    one = spectra[[row]]
+    bins = model.analyze(one).denoised
+    if bins is None:
+        raise DataError("identification gives the fitted spectrum")
+    moving = one.axis.is_calibrated
+    table, settings = model.table_, model.fitted_with_
+    drifts = Nuisances(settings["gain"], settings["offset"], settings["broadening"])
+    fit = fit_templates(
+        one,
+        table,
+        edges=np.asarray(bins.axis.edges),
+        nuisances=drifts if moving else None,
+        pileup=settings["pileup"] and one.axis.quantity == "energy" and one.kind == "counts",
+    )
+    gain, offset, broadening = (float(value) for value in fit.nuisances[0])
+    edges = np.clip((fit.edges - offset) / (1.0 + gain), table.grid[0], table.grid[-1])
+    layers = []
+    for values, slopes in zip(table.table, table.slopes, strict=True):
+        curve = CubicHermiteSpline(table.grid, values, slopes, axis=1)
+        layers.append(np.maximum(np.diff(curve(edges), axis=1), 0.0))
+    # Between two layers of the broadening a mean is close enough for a picture.
+    place = float(np.interp(broadening, table.nodes, np.arange(len(layers))))
+    low = min(int(place), len(layers) - 1)
+    high = min(low + 1, len(layers) - 1)
+    templates = layers[low] + (place - low) * (layers[high] - layers[low])
+    amounts = fit.template_amounts[0]
+    if fit.extra.shape[1]:
+        templates = np.vstack([templates, fit.extra[0]])
+    parts = {
+        name: np.asarray(
+            amounts[fit.groups == number] @ templates[fit.groups == number], dtype=np.float64
+        )
+        for number, name in enumerate(fit.names)
+    }
+    axis = Axis.from_edges(fit.edges, quantity=one.axis.quantity, unit=one.axis.unit)
+    return axis, fit.observed[0], {name: part for name, part in parts.items() if part.sum() > 0}

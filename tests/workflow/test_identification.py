@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from spectraloom.analyze import Identifier
+from spectraloom.data import Axis, Result, Spectra
+from spectraloom.errors import DataError
+from spectraloom.workflow import (
+    components_of,
+    identifier_report,
+    join_results,
+    train_identifier,
+    try_out,
+)
+from spectraloom.workflow.identification import IdentifierTraining
+from spectraloom.workflow.identify_sections import roc_curves
+
+from .conftest import AXIS, Make
+
+
+@pytest.fixture(scope="module")
+def identified(training: Spectra) -> IdentifierTraining:
+    return train_identifier(training, Identifier(n_bootstrap=100, variants=1), seed=2)
+
+
+def test_training_holds_out_and_tries(identified: IdentifierTraining) -> None:
+    judged = identified.holdout
+    assert judged is not None
+    assert judged.confusion.accuracy > 0.95
+    summary = identified.to_dict()
+    assert summary["classes"] == ["A", "B", "C", "background"]
+    assert set(summary["injection"]) == {"A", "B", "C"}
+    assert all(one["400"] > 0.95 for one in summary["injection"].values())
+    assert summary["provenance"]["model"] == "Identifier"
+
+
+def test_training_on_everything_judges_nothing(training: Spectra) -> None:
+    done = train_identifier(training, Identifier(n_bootstrap=0, variants=1), holdout=0)
+    assert done.holdout is None
+    assert done.tried == {}
+    page = identifier_report(done, "").to_html()
+    assert ">The library</h2>" in page
+    with pytest.raises(DataError, match="share to hold out"):
+        train_identifier(training, Identifier(), holdout=1.0)
+
+
+def test_nothing_is_tried_without_background_or_whole_counts(
+    identified: IdentifierTraining, make: Make
+) -> None:
+    spectra = make([("A",), ("background",)], 20, seed=4)
+    assert try_out(identified.model, make([("A",)], 5)) == {}
+    assert try_out(identified.model, spectra.replace(values=spectra.values + 0.5)) == {}
+    assert set(try_out(identified.model, spectra)["injection"]) == {"A"}
+
+
+def test_components_add_up_to_the_fit(identified: IdentifierTraining, make: Make) -> None:
+    axis = Axis.from_edges(AXIS.edges * 1.01)  # a drift that the fit has to find
+    spectra = make([("A", "B", "background")], 3, axis=AXIS, seed=5).replace(axis=axis)
+    result = identified.model.analyze(spectra)
+    assert result.denoised is not None
+    where, observed, parts = components_of(identified.model, spectra, 1)
+    assert np.array_equal(where.edges, result.denoised.axis.edges)
+    np.testing.assert_array_equal(observed, spectra.values[1, : where.n_channels])
+    np.testing.assert_allclose(sum(parts.values()), result.denoised.values[1], rtol=2e-2, atol=0.05)
+    assert abs(parts["A"].sum() - 1000) < 200
+    assert int(np.argmax(parts["A"])) == int(np.argmin(np.abs(where.centers - 202.0)))
+
+
+def test_results_are_joined_row_by_row(identified: IdentifierTraining, make: Make) -> None:
+    first = make([("A",)], 3, seed=6)
+    second = make([("B",)], 2, seed=7).with_columns(title=["x", "y"])
+    results = [identified.model.analyze(one) for one in (first, second)]
+    joined = join_results(results)
+    assert len(joined) == 5
+    np.testing.assert_array_equal(joined.amounts[3:], results[1].amounts)
+    assert joined.labels[:3].tolist() == results[0].labels.tolist()
+    assert joined.columns["labels"].tolist() == [("A",)] * 3 + [("B",)] * 2
+    assert "title" not in joined.columns
+    assert set(joined.details) == set(results[0].details)
+    assert joined.denoised is None
+    assert join_results(results[:1]) is results[0]
+    assert isinstance(joined, Result)
+
+
+def test_roc_curves_run_from_nothing_to_everything(identified: IdentifierTraining) -> None:
+    assert identified.holdout is not None
+    curves = roc_curves(identified.holdout)
+    assert set(curves) == {"A", "B", "C"}
+    for false, found in curves.values():
+        assert (false[0], found[0], false[-1], found[-1]) == (0.0, 0.0, 1.0, 1.0)
+        assert (np.diff(false) >= 0).all()
+        assert np.trapezoid(found, false) > 0.99
