@@ -51,9 +51,10 @@ def test_info_agrees_with_what_is_known_of_the_files(run: Run, formats_dir: Path
 
 def test_info_tells_one_axis_from_another(run: Run, formats_dir: Path) -> None:
     done = run("info", formats_dir / "ba133_source_640s.n42")
-    assert [line for line in done.out.splitlines() if line.startswith("axis ")] == [
-        f"axis {number} of 8" for number in range(1, 9)
-    ]
+    lines = [line for line in done.out.splitlines() if line.startswith("ba133_source_640s.n42 ")]
+    totals = [line.split()[-1] for line in lines]
+    groups = sl.read_groups(formats_dir / "ba133_source_640s.n42")
+    assert totals == [f"{group.totals.sum():,.0f}" for group in groups]
     assert len(run("info", "--json", formats_dir / "ba133_source_640s.n42").json) == 8
 
 
@@ -61,6 +62,16 @@ def test_info_takes_several_sources(run: Run, formats_dir: Path) -> None:
     names = ("falcon5000.cnf", "sim_spec.spe")
     facts = run("info", "--json", *(formats_dir / name for name in names)).json
     assert [one["source"] for one in facts] == list(names)
+
+
+def test_info_on_a_folder_is_one_line_each(run: Run, formats_dir: Path) -> None:
+    done = run("info", formats_dir)
+    groups = sl.read_groups(formats_dir)
+    lines = [line for line in done.out.splitlines() if " keV" in line or "uncalibrated" in line]
+    assert len(lines) == len(groups)
+    assert "148,610,838" in done.out
+    assert "e+" not in done.out
+    assert done.out.count("skipped") == done.out.count("expected.json") == 1
 
 
 def test_info_lists_labels_with_their_numbers(run: Run, world: Path) -> None:
@@ -86,7 +97,9 @@ def test_info_names_the_provider_once(run: Run, gamma_flow_zip: Path) -> None:
 def test_convert_keeps_every_count(run: Run, formats_dir: Path, tmp_path: Path) -> None:
     source, target = formats_dir / "falcon5000.cnf", tmp_path / "falcon.n42"
     done = run("convert", source, "--to", target, "--json")
-    assert done.json == {"written": [str(target)]}
+    assert done.json["written"] == [str(target)]
+    assert done.json["not_kept"] == []
+    assert done.json["files"][0]["files"] == ["falcon5000.cnf"]
     before, after = sl.read(source), sl.read(target)
     assert np.array_equal(before.values, after.values)
     assert before.live_time == after.live_time
@@ -110,11 +123,44 @@ def test_convert_gives_each_axis_a_file(run: Run, formats_dir: Path, tmp_path: P
 
 
 def test_convert_is_a_function_too(world: Path, tmp_path: Path) -> None:
-    assert convert(world / "test.npz", tmp_path / "x.csv") == [tmp_path / "x.csv"]
+    (first,) = convert(world / "test.npz", tmp_path / "x.csv")
+    assert (first.path, first.not_kept) == (tmp_path / "x.csv", ())
     written = convert([tmp_path / "x.csv"], tmp_path / "store.zarr")
-    assert written == [tmp_path / "store.zarr"]
+    assert [one.path for one in written] == [tmp_path / "store.zarr"]
     assert convert(tmp_path / "x.csv", tmp_path / "store.zarr", overwrite=True) == written
-    assert sl.read(written[0]).fingerprint() == sl.read(world / "test.npz").fingerprint()
+    assert sl.read(written[0].path).fingerprint() == sl.read(world / "test.npz").fingerprint()
+
+
+def test_convert_says_what_is_not_kept(run: Run, tmp_path: Path) -> None:
+    spectra = sl.Spectra(np.ones((1, 64)), live_time=1.0, columns={"labels": [("Co60",)]})
+    sl.write(spectra, tmp_path / "x.npz")
+    done = run("convert", tmp_path / "x.npz", "--to", tmp_path / "x.spe")
+    assert "not kept  labels" in " ".join(done.out.split(" " * 4)).replace("   ", "  ")
+    found = run("convert", tmp_path / "x.npz", "--to", tmp_path / "y.spe", "--json").json
+    assert found["not_kept"] == found["files"][0]["not_kept"] == ["labels"]
+    kept = run("convert", tmp_path / "x.npz", "--to", tmp_path / "x.n42", "--json").json
+    assert kept["not_kept"] == []
+    assert "not kept" not in run("convert", tmp_path / "x.npz", "-o", tmp_path / "y.n42").out
+
+
+def test_simulate_says_what_is_not_kept(run: Run, tmp_path: Path) -> None:
+    done = run("simulate", "-o", tmp_path / "x.pcf", "-n", 3)
+    assert "not kept" in done.out
+    assert "labels" in done.out
+    found = run("simulate", "-o", tmp_path / "y.pcf", "-n", 3, "--json").json
+    assert "labels" in found["not_kept"]
+
+
+def test_convert_says_which_files_went_where(run: Run, formats_dir: Path, tmp_path: Path) -> None:
+    names = ("falcon5000.cnf", "falcon5000.spe", "falcon5000_converted.2006.n42", "sim_spec.spe")
+    sources = [formats_dir / name for name in names]
+    files = run("convert", *sources, "--to", tmp_path / "all.npz", "--json").json["files"]
+    assert [one["files"] for one in files] == [[names[0]], [*names[1:3]], [names[3]]]
+    assert len({one["axis"] for one in files}) == 3
+    for one in files:
+        assert list(dict.fromkeys(sl.read(one["path"]).column("file"))) == one["files"]
+    out = run("convert", *sources, "--to", tmp_path / "again.npz").out
+    assert all(name in out for name in names)
 
 
 def test_convert_takes_the_format_by_name(run: Run, world: Path, tmp_path: Path) -> None:
@@ -131,7 +177,7 @@ def test_simulate_draws_what_was_asked_for(run: Run, tmp_path: Path) -> None:
     arguments += ["--counts", 500, 900, "--absorbers", "none,Fe 0.3", "--live-time", 2]
     arguments += ["--background", 100, 200, "--detector", "west"]
     done = run("simulate", *arguments, "--json")
-    assert done.json == {"spectra": 50, "written": str(file)}
+    assert done.json == {"spectra": 50, "written": str(file), "not_kept": []}
     drawn = sl.read(file)
     assert {tuple(entry) for entry in drawn.labels} == {
         ("Am241", "background"),

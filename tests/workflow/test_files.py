@@ -22,7 +22,7 @@ from spectraloom.workflow import (
     doubts,
     simulate_from_text,
 )
-from spectraloom.workflow.describe import in_words
+from spectraloom.workflow.describe import in_words, overview, shared_notes
 from spectraloom.workflow.strict_json import finite, strict_json
 from spectraloom.workflow.target import require_folder, require_target
 from spectraloom.workflow.trust import summary
@@ -54,6 +54,47 @@ def test_facts_are_numbers(make: Make) -> None:
     assert words["live time"] == "1 to 8 s (unknown for 1)"
     assert words["labels"] == "A (2), B (2), C (2), background (2)"
     assert words["axis"] == "64 channels, 0 to 1000 keV (energy)"
+
+
+def test_counts_are_printed_in_full() -> None:
+    spectra = Spectra([[74_305_419.0, 0.0], [1.0, 0.5]])
+    assert in_words(describe(spectra))["totals"] == "1.5 to 74,305,419, together 74,305,420.5"
+    whole = Spectra([[74_305_419.0, 0.0], [2.0, 3.0]])
+    assert in_words(describe(whole))["totals"] == "5 to 74,305,419, together 74,305,424"
+
+
+def test_an_overview_is_one_line_each() -> None:
+    notes = {"skipped": ["notes.md"], "source": "x"}
+    first = Spectra(np.ones((3, 2)), columns={"file": ["a", "b", "a"]}, attrs=notes)
+    second = Spectra(np.ones((1, 4)) * 1e7, Axis.regular(0, 9, 4), attrs=notes)
+    assert overview([first, second]) == [
+        {
+            "file": "a +1",
+            "spectra": "3",
+            "channels": "2",
+            "axis": "uncalibrated",
+            "total": "6",
+        },
+        {
+            "file": "x",
+            "spectra": "1",
+            "channels": "4",
+            "axis": "0 to 9 keV",
+            "total": "40,000,000",
+        },
+    ]
+    assert shared_notes([first, second]) == {"skipped": "notes.md"}
+    assert shared_notes([Spectra(np.ones((1, 2)))]) == {}
+
+
+def test_what_was_read_and_where_it_came_from_are_told(tmp_path: Path) -> None:
+    before = Spectra(np.ones((1, 8)), live_time=1.0)
+    sl.write(before, tmp_path / "a.n42")
+    convert(tmp_path / "a.n42", tmp_path / "b.npz")
+    words = in_words(describe(sl.read(tmp_path / "b.npz")))
+    assert words["source"] == "b.npz"
+    assert words["format"] == "Spectraloom npz"
+    assert words["origin"] == "a.n42 (N42)"
 
 
 def test_what_is_not_known_is_not_told() -> None:

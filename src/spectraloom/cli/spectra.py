@@ -21,6 +21,7 @@ from spectraloom.cli.show import (
     listed,
     print_attribution,
     print_json,
+    print_lines,
     print_pairs,
     progress_bar,
 )
@@ -34,18 +35,21 @@ def info(sources: Sources, as_json: AsJson = False) -> None:
     Example: `spectraloom info measurement.n42`
     """
     from spectraloom.io import read_groups
-    from spectraloom.workflow.describe import describe, in_words
+    from spectraloom.workflow.describe import describe, in_words, overview, shared_notes
 
     with progress_bar(as_json) as progress:
         progress(0.0, "reading")
-        groups = [describe(group) for group in read_groups(sources)]
+        groups = read_groups(sources)
+        facts = [describe(group) for group in groups]
     if as_json:
-        print_json(groups)
+        print_json(facts)
         return
-    owners = dict.fromkeys(str(group.pop("attribution", "")) for group in groups)
-    for number, group in enumerate(groups):
-        title = f"axis {number + 1} of {len(groups)}" if len(groups) > 1 else None
-        print_pairs(in_words(group), title=title)
+    owners = dict.fromkeys(str(one.pop("attribution", "")) for one in facts)
+    if len(groups) > 1:
+        print_lines(overview(groups))
+        print_pairs(shared_notes(groups))
+    else:
+        print_pairs(in_words(facts[0]))
     print_attribution("\n".join(filter(None, owners)))
 
 
@@ -70,9 +74,14 @@ def convert(
         progress(0.0, "converting")
         written = convert_files(sources, to, file_format=file_format, overwrite=overwrite)
     if as_json:
-        print_json({"written": [str(path) for path in written]})
+        files = [one.to_dict() for one in written]
+        lost = dict.fromkeys(name for one in written for name in one.not_kept)
+        print_json({"written": [one["path"] for one in files], "not_kept": [*lost], "files": files})
         return
-    print_pairs({f"file {number + 1}": path for number, path in enumerate(written)})
+    for one in written:
+        facts: dict[str, object] = {"file": one.path, "spectra": one.spectra, "axis": one.axis}
+        facts |= {"read from": ", ".join(one.files)} if one.files else {}
+        print_pairs(facts | ({"not kept": ", ".join(one.not_kept)} if one.not_kept else {}))
 
 
 def explore(
@@ -156,8 +165,9 @@ def simulate(
         live_time=live_time,
         seed=seed,
     )
-    write(spectra, out, overwrite=overwrite)
+    lost = write(spectra, out, overwrite=overwrite)
     if as_json:
-        print_json({"spectra": len(spectra), "written": str(out)})
+        print_json({"spectra": len(spectra), "written": str(out), "not_kept": lost})
         return
-    print_pairs({"spectra": len(spectra), "file": out})
+    told: dict[str, object] = {"not kept": ", ".join(lost)} if lost else {}
+    print_pairs({"spectra": len(spectra), "file": out} | told)

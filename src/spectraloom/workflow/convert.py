@@ -4,11 +4,49 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from spectraloom.errors import FormatError
 from spectraloom.io import read_groups, write
+from spectraloom.io.reading import axis_texts
 from spectraloom.workflow.target import require_target
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """One file that was written.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    spectra : int
+        Their number.
+    axis : str
+        Their axis in words.
+    files : tuple of str
+        Names of the files they come from, where known.
+    not_kept : tuple of str
+        Columns and notes (``attrs.name``) that the format does not keep.
+    """
+
+    path: Path
+    spectra: int
+    axis: str
+    files: tuple[str, ...]
+    not_kept: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {
+            "path": str(self.path),
+            "spectra": self.spectra,
+            "axis": self.axis,
+            "files": list(self.files),
+            "not_kept": list(self.not_kept),
+        }
 
 
 def convert(
@@ -17,7 +55,7 @@ def convert(
     *,
     file_format: str | None = None,
     overwrite: bool = False,
-) -> list[Path]:
+) -> list[Converted]:
     """Read spectra of any format and write them; what was written is read back and compared.
 
     Parameters
@@ -33,8 +71,8 @@ def convert(
 
     Returns
     -------
-    list of Path
-        What was written.
+    list of Converted
+        What was written, from which files, and what the format does not keep.
 
     Raises
     ------
@@ -51,9 +89,12 @@ def convert(
         targets = [to.with_name(f"{to.stem}-{number}{to.suffix}") for number in numbers]
     for target in targets:
         require_new(target, overwrite=overwrite, sources=sources)
-    for group, target in zip(groups, targets, strict=True):
-        write(group, target, format=file_format, overwrite=overwrite)
-    return targets
+    written = []
+    for group, target, axis in zip(groups, targets, axis_texts(groups), strict=True):
+        lost = write(group, target, format=file_format, overwrite=overwrite)
+        files = dict.fromkeys(map(str, group.columns.get("file", ())))
+        written.append(Converted(target, len(group), axis, tuple(filter(None, files)), tuple(lost)))
+    return written
 
 
 def require_new(path: Path, *, overwrite: bool, sources: Sequence[str | Path] = ()) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from spectraloom.workflow.origin import attribution
 
 _MOST = 12  # values of a column that are shown
 _LISTED = ("detector", "file", "title", "source_type", "absorber")
-_NOTES = ("calibration_note", "skipped")
+_NOTES = ("origin", "calibration_note", "skipped")
 
 
 def describe(spectra: Spectra) -> dict[str, Any]:
@@ -97,6 +98,55 @@ def in_words(facts: dict[str, Any]) -> dict[str, str]:
     return words
 
 
+def overview(groups: Sequence[Spectra]) -> list[dict[str, str]]:
+    """One short line for each of several sets of spectra.
+
+    Parameters
+    ----------
+    groups : sequence of Spectra
+        As :func:`spectraloom.read_groups` gives them.
+
+    Returns
+    -------
+    list of dict
+        ``file`` (the first, and how many more), ``spectra``, ``channels``, ``axis`` (its ends) and
+        ``total``, the sum over all spectra.
+    """
+    lines = []
+    for group in groups:
+        axis = group.axis
+        column = group.columns.get("file", [str(group.attrs.get("source", ""))])
+        first, *others = dict.fromkeys(map(str, column))
+        low, high = f"{axis.values[0]:.3g}", f"{axis.values[-1]:,.5g}"
+        lines.append(
+            {
+                "file": f"{first} +{len(others):,}" if others else first,
+                "spectra": f"{len(group):,}",
+                "channels": f"{axis.n_channels:,}",
+                "axis": f"{low} to {high} {axis.unit}" if axis.is_calibrated else "uncalibrated",
+                "total": "" if group.kind == "complex" else _number(float(group.totals.sum())),
+            }
+        )
+    return lines
+
+
+def shared_notes(groups: Sequence[Spectra]) -> dict[str, str]:
+    """Notes such as ``skipped``, each once however many of the sets carry it.
+
+    Parameters
+    ----------
+    groups : sequence of Spectra
+        As :func:`spectraloom.read_groups` gives them.
+    """
+    notes: dict[str, dict[str, None]] = {}
+    for group in groups:
+        for name in _NOTES:
+            note = group.attrs.get(name, ())
+            entries = note if isinstance(note, (list, tuple)) else [note]
+            notes.setdefault(name, {}).update(dict.fromkeys(map(str, entries)))
+    return {name.replace("_", " "): _listed(list(found)) for name, found in notes.items() if found}
+
+
 def _ends(values: FloatArray) -> dict[str, float]:
     return {"low": float(values[0]), "high": float(values[-1])}
 
@@ -111,11 +161,18 @@ def _range(values: FloatArray) -> dict[str, Any]:
 def _range_text(found: dict[str, Any], unit: str) -> str:
     if "min" not in found:
         return "unknown"
-    low, high = f"{found['min']:,.7g}", f"{found['max']:,.7g}"
+    low, high = _number(found["min"]), _number(found["max"])
     text = f"{low}{unit}" if low == high else f"{low} to {high}{unit}"
     if low != high and "sum" in found:
-        text += f", together {found['sum']:,.9g}"
+        text += f", together {_number(found['sum'])}"
     return f"{text} (unknown for {found['unknown']:,})" if "unknown" in found else text
+
+
+def _number(value: float) -> str:
+    """Counts with all digits before the point, never as a power; small numbers with seven."""
+    if value.is_integer() or abs(value) >= 1e5:
+        return f"{value:,.0f}" if value.is_integer() else f"{value:,.1f}"
+    return f"{value:,.7g}"
 
 
 def _start_times(column: Array | None) -> dict[str, Any]:
