@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         process,
         workflow,
     )
-    from spectraloom.analyze import SupervisedNMF, load, save
+    from spectraloom.analyze import Identifier, SupervisedNMF, load, save
     from spectraloom.data import Axis, Calibration, Library, Result, Spectra
     from spectraloom.errors import SpectraloomError
     from spectraloom.io import read, read_groups, write
@@ -33,6 +33,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Axis": "spectraloom.data",
     "Calibration": "spectraloom.data",
+    "Identifier": "spectraloom.analyze",
     "Library": "spectraloom.data",
     "Result": "spectraloom.data",
     "Spectra": "spectraloom.data",
@@ -61,6 +62,7 @@ _FLOORS = (
 __all__ = [
     "Axis",
     "Calibration",
+    "Identifier",
     "Library",
     "Result",
     "Spectra",

@@ -5,35 +5,54 @@ from __future__ import annotations
 import importlib
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from spectraloom import __version__
 from spectraloom._typing import Array
-from spectraloom.analyze.boundary import OutlierBoundary
-from spectraloom.analyze.supervised_nmf import SupervisedNMF, plain_settings
-from spectraloom.data.axis import Axis
+from spectraloom.analyze.identifier import Identifier
+from spectraloom.analyze.packed_identifier import pack_identifier, unpack_identifier
+from spectraloom.analyze.packed_nmf import pack_nmf, unpack_nmf
+from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.errors import FormatError, SpectraloomError
 
 FORMAT = 1
 CARD, ARRAYS = "card.json", "arrays.safetensors"
 _MAX_CARD = 8 * 2**20
 _MAX_ARRAYS = 64 * 2**20  # unless the file itself is larger: arrays are stored as they are
-_ROUNDING = 1e-6
-_TEXT_ARRAYS = ("classes_", "loading_names_")
-_NUMBER_ARRAYS = ("loadings_", "loading_classes_", "weights_")
-_MODELS = {"SupervisedNMF": SupervisedNMF}
+Model = SupervisedNMF | Identifier
 
 
-def save(model: SupervisedNMF, path: str | Path) -> Path:
+class Packing(NamedTuple):
+    """How a kind of model is put into a card and arrays, and made of them again.
+
+    Attributes
+    ----------
+    pack : callable
+        ``pack(model)`` gives the card (JSON types) and the arrays.
+    unpack : callable
+        ``unpack(card, arrays)`` gives the model, or raises whatever a damaged card sets off.
+    """
+
+    pack: Callable[[Any], tuple[dict[str, Any], dict[str, Array]]]
+    unpack: Callable[[dict[str, Any], dict[str, Array]], Model]
+
+
+_MODELS = {
+    "SupervisedNMF": Packing(pack_nmf, unpack_nmf),
+    "Identifier": Packing(pack_identifier, unpack_identifier),
+}
+
+
+def save(model: Model, path: str | Path) -> Path:
     """Save a fitted model.
 
     Parameters
     ----------
-    model : SupervisedNMF
+    model : SupervisedNMF or Identifier
         A fitted model.
     path : path
         File to write; ``.loom`` by custom. An existing file is replaced.
@@ -55,7 +74,8 @@ def save(model: SupervisedNMF, path: str | Path) -> Path:
             f"{type(model).__name__} cannot be saved; known: {', '.join(_MODELS)}"
         )
     check_is_fitted(model)
-    card, arrays = _pack(model)
+    card, arrays = _MODELS[type(model).__name__].pack(model)
+    card = {"format": FORMAT, "class": type(model).__name__, "spectraloom": __version__, **card}
     path = Path(path)
     draft = path.with_name(path.name + ".part")
     with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -65,7 +85,7 @@ def save(model: SupervisedNMF, path: str | Path) -> Path:
     return path
 
 
-def load(path: str | Path) -> SupervisedNMF:
+def load(path: str | Path) -> Model:
     """Load a model that :func:`save` wrote. Only data are read, no code is run.
 
     Raises
@@ -77,7 +97,7 @@ def load(path: str | Path) -> SupervisedNMF:
     content = _member(path, ARRAYS, max(_MAX_ARRAYS, Path(path).stat().st_size))
     safetensors = importlib.import_module("safetensors.numpy")
     try:
-        return _unpack(card, safetensors.load(content))
+        return _MODELS[card["class"]].unpack(card, safetensors.load(content))
     except Exception as error:  # whatever a hostile card or array set off
         raise FormatError(f"{path}: the model file is damaged ({error})") from error
 
@@ -124,83 +144,3 @@ def _member(path: str | Path, name: str, limit: int) -> bytes:
     if len(content) > limit:
         raise FormatError(f"{path}: {name} is larger than {limit >> 20} MiB")
     return content
-
-
-def _pack(model: SupervisedNMF) -> tuple[dict[str, Any], dict[str, Array]]:
-    arrays = {name: np.ascontiguousarray(getattr(model, name)) for name in _NUMBER_ARRAYS}
-    if model.axis_ is not None:
-        arrays["axis"] = np.ascontiguousarray(model.axis_.values)
-    boundary = model.outlier_boundary_
-    card = {
-        "format": FORMAT,
-        "class": type(model).__name__,
-        "spectraloom": __version__,
-        "parameters": plain_settings(model.get_params()),
-        "axis": None if model.axis_ is None else model.axis_.to_dict(),
-        "n_channels": model.n_features_in_,
-        "start": model.start_,
-        "label_dtype": None if model.label_dtype_ is None else model.label_dtype_.str,
-        "min_source_share": model.min_source_share_,
-        "outlier_boundary": None if boundary is None else boundary.to_dict(),
-        "provenance": model.provenance_,
-    }
-    card |= {name.rstrip("_"): getattr(model, name).tolist() for name in _TEXT_ARRAYS}
-    return card, arrays
-
-
-def _unpack(card: dict[str, Any], arrays: dict[str, Array]) -> SupervisedNMF:
-    settings = dict(card["parameters"])
-    if settings.get("window") is not None:
-        settings["window"] = tuple(settings["window"])
-    model = _MODELS[card["class"]](**settings)
-    model._check_settings()
-    model.axis_ = None if card["axis"] is None else Axis.from_dict(arrays["axis"], card["axis"])
-    model.n_features_in_ = int(card["n_channels"])
-    for name in _NUMBER_ARRAYS:
-        setattr(model, name, arrays[name])
-    for name in _TEXT_ARRAYS:
-        setattr(model, name, np.asarray(card[name.rstrip("_")], dtype=np.str_))
-    _check_arrays(model)
-    model._fitted = model._weighted_channels()
-    model.start_ = str(card["start"])
-    model.min_source_share_ = float(card["min_source_share"])
-    if not 0 <= model.min_source_share_ < 1:
-        raise FormatError(f"min_source_share is {model.min_source_share_}")
-    kind = card["label_dtype"]
-    model.label_dtype_ = None if kind is None else np.dtype(str(kind))
-    if model.label_dtype_ is not None and model.label_dtype_.kind not in "iuf":
-        raise FormatError(f"labels are texts or numbers, not {kind}")
-    boundary = card["outlier_boundary"]
-    model.outlier_boundary_ = None if boundary is None else OutlierBoundary.from_dict(boundary)
-    model.provenance_ = dict(card["provenance"])
-    return model
-
-
-def _check_arrays(model: SupervisedNMF) -> None:
-    """Refuse arrays that do not fit together; a model made of them would give wrong answers."""
-    k, channels, classes = len(model.loading_names_), model.n_features_in_, len(model.classes_)
-    expected = {
-        "loadings_": ((k, channels), "f"),
-        "weights_": ((channels,), "f"),
-        "loading_classes_": ((k,), "i"),
-        "loading_names_": ((k,), "U"),
-        "classes_": ((classes,), "U"),
-    }
-    for name, (shape, kind) in expected.items():
-        array = getattr(model, name)
-        if array.shape != shape or array.dtype.kind != kind:
-            raise FormatError(
-                f"{name.rstrip('_')} are {array.dtype} of shape {array.shape}, which does not fit "
-                f"{k} loadings of {classes} classes in {channels} channels"
-            )
-    if model.axis_ is not None and model.axis_.n_channels != channels:
-        raise FormatError(f"the axis has {model.axis_.describe()}, the card {channels} channels")
-    if not np.isfinite(model.loadings_).all() or not np.isfinite(model.weights_).all():
-        raise FormatError("loadings or weights are not finite")
-    if sorted(set(model.loading_classes_.tolist())) != list(range(classes)) or not classes:
-        raise FormatError("the loadings do not belong to the classes of the card")
-    if not ((model.weights_ >= 0) & (model.weights_ <= 1)).all() or not model.weights_.any():
-        raise FormatError("weights lie between zero and one, and not all are zero")
-    fitted = np.abs(model.loadings_[:, model.weights_ > 0])
-    if fitted.max() > 1 + _ROUNDING or (np.abs(fitted.sum(axis=1) - 1) > _ROUNDING).any():
-        raise FormatError("a loading does not have unit area where the model fits")

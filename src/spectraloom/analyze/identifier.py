@@ -1,0 +1,578 @@
+"""Identification under the likelihood: what is there, how much, and how sure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from typing import Any, Literal
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from spectraloom import __version__
+from spectraloom._typing import Array, BoolArray, FloatArray
+from spectraloom.analyze.activity import count_rates
+from spectraloom.analyze.base import SpectralEstimator
+from spectraloom.analyze.likelihood import (
+    LikelihoodFit,
+    Nuisances,
+    Resolution,
+    TemplateTable,
+    detection_limits,
+    fit_templates,
+    template_table,
+)
+from spectraloom.analyze.margins import covered, with_margins
+from spectraloom.analyze.misfit import (
+    MisfitBoundary,
+    condition_flags,
+    dispersion_of,
+    misfit_per_count,
+)
+from spectraloom.analyze.mixtures import draw_mixtures, fit_shape
+from spectraloom.analyze.quality import fit_quality
+from spectraloom.analyze.selection import LARGE, select_names, sub_table
+from spectraloom.analyze.share_rule import is_source
+from spectraloom.analyze.significance import (
+    NullDistribution,
+    bootstrap_null,
+    per_name_rate,
+    significance_of,
+)
+from spectraloom.analyze.supervised_nmf import labels_of, numeric_type, plain_settings
+from spectraloom.analyze.variants import background_library, single_sources, variant_library
+from spectraloom.data.axis import Axis
+from spectraloom.data.columns import label_sets
+from spectraloom.data.library import Library
+from spectraloom.data.result import Result
+from spectraloom.data.spectra import Spectra
+from spectraloom.errors import AxisError, DataError, FitError
+
+Progress = Callable[[float, str], None]
+_LEVELS = (100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5)  # counts at which chance is simulated
+_BROADENINGS = tuple(np.linspace(0.0, 0.5, 6))
+_TOLERANCE = 1e-3  # of the deviance: far below what any decision turns on
+_BETA = 0.05  # probability to miss an amount at its detection limit
+
+
+class Identifier(SpectralEstimator):
+    """Decide which sources of a library are in spectra, with a stated false-alarm rate.
+
+    Raw counts are explained by the templates of the library under the Poisson likelihood; the
+    templates move to the calibration of the spectra, and gain, offset and resolution are fitted
+    with the amounts. A source is present if the likelihood falls by more without it than chance
+    explains at the false-alarm rate, and if it is more than the errors of the templates of the
+    other sources could imitate.
+
+    Parameters
+    ----------
+    library : Library or None
+        Templates of the sources, and of the background if it has some. None makes it from the
+        labelled spectra given to ``fit``.
+    variants : int or str
+        Templates per source if the library is made in ``fit``; see
+        :func:`~spectraloom.analyze.variants.variant_library`.
+    background : str or None
+        Name that is no source.
+    false_alarm_rate : float
+        Probability that a spectrum without sources is said to hold any (over all names).
+    gain, offset, broadening : float or None
+        Widths of the priors of the nuisances, see
+        :class:`~spectraloom.analyze.likelihood.Nuisances`; None does not fit them.
+    pileup : bool
+        Whether random coincidences are fitted, where the axis is an energy.
+    model_error : float
+        Relative error of the templates: a source is not claimed on less than this part of the
+        counts of the other sources, however significant.
+    min_share : float
+        Smallest share of all counts that the largest source needs for any to be claimed. 0 for
+        alarms; 0.1 compares with GAMMA_FLOW's rule, and with labels that were given by eye.
+    window : (float, float) or None
+        Part of the axis to fit; never more than the library covers.
+    selection : {"auto", "all", "greedy"}
+        ``all`` fits all names at once and tests each against the fit without it. ``greedy`` adds
+        and drops names one by one, see :func:`~spectraloom.analyze.selection.select_names`; in
+        large libraries names imitate each other, and at once none would be significant.
+        ``auto`` is greedy above 20 names.
+    resolution : Resolution or None
+        What the broadening widens.
+    n_bootstrap : int
+        Simulated spectra per level of counts that calibrate the test; 0 takes the theory of
+        :meth:`~spectraloom.analyze.significance.NullDistribution.theory`, as is done where there
+        is no background and where the data are no counts.
+    random_state : int or None
+        Seed of clustering and simulation.
+
+    Attributes
+    ----------
+    classes_ : ndarray of str, shape (n_classes,)
+        Names, the background last.
+    library_, background_ : Library
+        Templates of the sources; of the background, or None.
+    table_ : TemplateTable
+    null_ : NullDistribution
+        Of the likelihood ratio of each source where it is absent.
+    misfit_boundary_ : MisfitBoundary or None
+        Where a spectrum is called an outlier; None with fewer than two sources. It is learned by
+        leaving sources out of simulated spectra, which real templates fit less well: on measured
+        data it flags too many, until :meth:`calibrate_outliers` sets it from known spectra.
+    fitted_with_ : dict
+        Settings of the fit that the decisions were calibrated with; they stay in use when the
+        parameters are set anew.
+    numeric_labels_ : bool
+        Whether labels were given as numbers.
+    axis_ : Axis or None
+        Axis that it was fitted on; spectra on other axes are welcome.
+    n_features_in_ : int
+    provenance_ : dict
+
+    Examples
+    --------
+    >>> from spectraloom.generate import demo_detectors, simulate_gamma
+    >>> detector = demo_detectors()["east"]
+    >>> train = simulate_gamma(["Cs137", "Co60", "background"], detector, 90, seed=1)
+    >>> model = Identifier(n_bootstrap=100).fit(train)
+    >>> spectra = simulate_gamma(["Cs137"], detector, 1, background_counts=(2e3, 2e3), seed=2)
+    >>> model.analyze(spectra).labels[0]
+    ('background', 'Cs137')
+    """
+
+    def __init__(
+        self,
+        library: Library | None = None,
+        *,
+        variants: int | str = 4,
+        background: str | None = "background",
+        false_alarm_rate: float = 1e-3,
+        gain: float | None = 0.02,
+        offset: float | None = None,
+        broadening: float | None = None,
+        pileup: bool = True,
+        model_error: float = 0.1,
+        min_share: float = 0.0,
+        window: tuple[float, float] | None = None,
+        selection: Literal["auto", "all", "greedy"] = "auto",
+        resolution: Resolution | None = None,
+        n_bootstrap: int = 1000,
+        random_state: int | None = 0,
+    ) -> None:
+        self.library = library
+        self.variants = variants
+        self.background = background
+        self.false_alarm_rate = false_alarm_rate
+        self.gain = gain
+        self.offset = offset
+        self.broadening = broadening
+        self.pileup = pileup
+        self.model_error = model_error
+        self.min_share = min_share
+        self.window = window
+        self.selection = selection
+        self.resolution = resolution
+        self.n_bootstrap = n_bootstrap
+        self.random_state = random_state
+
+    # -- training ------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any = None, *, progress: Progress | None = None) -> Identifier:
+        """Make the library if there is none, and calibrate decisions on the background.
+
+        Parameters
+        ----------
+        X : Spectra or array_like, shape (n_spectra, n_channels)
+            Without a library: labelled spectra of sources and background, one label each. With
+            one: spectra of the background (unlabelled, or labelled as background alone).
+        y : array_like of labels, optional
+            By default the column ``labels``.
+        progress : callable, optional
+
+        Raises
+        ------
+        FitError
+            If settings are out of range, or there is nothing to make a library of.
+        """
+        self.check_settings()
+        spectra = self._as_spectra(X, reset=True)
+        if spectra.n_channels < 2:
+            raise FitError("one channel (n_features = 1) cannot tell sources apart")
+        labels = labels_of(X, y, len(spectra))
+        self.numeric_labels_ = numeric_type(y) is not None
+        self.library_, self.background_ = self._libraries(spectra, labels)
+        sources = list(self.library_.unique_names)
+        self.classes_ = np.asarray(
+            sources + ([] if self.background_ is None else [self.background]), dtype=np.str_
+        )
+        self.settle(self._fitting())
+        self.null_ = self._calibrated(spectra.axis, progress)
+        self.misfit_boundary_ = self._learned_misfit(spectra.axis)
+        self.provenance_ = {
+            "spectraloom": __version__,
+            "model": type(self).__name__,
+            "settings": self.plain_settings(),
+            "n_spectra": len(spectra),
+            "kind": spectra.kind,
+            "data_sha256": spectra.fingerprint(),
+        }
+        return self
+
+    def check_settings(self) -> None:
+        """Refuse settings that are out of range.
+
+        Raises
+        ------
+        FitError
+        """
+        per_name_rate(self.false_alarm_rate, 1)
+        if self.n_bootstrap != 0 and not self.n_bootstrap >= 50:
+            raise FitError(f"n_bootstrap is 0 or at least 50, got {self.n_bootstrap!r}")
+        for name in ("model_error", "min_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise FitError(f"{name} lies from 0 to below 1, got {getattr(self, name)!r}")
+        if self.selection not in ("auto", "all", "greedy"):
+            raise FitError(f"selection is 'auto', 'all' or 'greedy', got {self.selection!r}")
+
+    def _fitting(self) -> dict[str, Any]:
+        """Settings of the moment that fits are made with, as JSON types."""
+        large = len(self.library_.unique_names) > LARGE
+        auto = "greedy" if large else "all"
+        names = ("gain", "offset", "broadening", "pileup", "window", "resolution")
+        plain = self.plain_settings()
+        return {
+            **{name: plain[name] for name in names},
+            "selection": auto if self.selection == "auto" else self.selection,
+        }
+
+    def settle(self, fitting: Mapping[str, Any]) -> None:
+        """Make the templates, and fix what spectra are fitted with, whatever is set later.
+
+        Parameters
+        ----------
+        fitting : mapping
+            Gain, offset, broadening, pileup, window, resolution and selection, as JSON types.
+        """
+        if fitting["selection"] not in ("all", "greedy"):
+            raise FitError(f"selection is 'all' or 'greedy', got {fitting['selection']!r}")
+        self.fitted_with_ = dict(fitting)
+        low_high = fitting["window"]
+        self._window = None if low_high is None else (float(low_high[0]), float(low_high[1]))
+        self._nuisances = Nuisances(*(fitting[n] for n in ("gain", "offset", "broadening")))
+        self.table_ = self._table(self.library_, self.background_)
+
+    def plain_settings(self) -> dict[str, Any]:
+        """Settings as JSON types, without the library."""
+        settings = {**self.get_params(deep=False), "library": None}
+        width = self.resolution
+        settings["resolution"] = (
+            None if width is None else [width.fwhm, width.energy, width.exponent]
+        )
+        return plain_settings(settings)
+
+    def _as_spectra(self, X: Any, *, reset: bool = False) -> Spectra:
+        if isinstance(X, Spectra):
+            if reset:
+                self._checked(X, reset=True)
+            if X.kind == "complex":
+                raise DataError("Identifier needs real spectra; take the magnitude")
+            if not reset and not X.axis.is_calibrated and X.n_channels != self.n_features_in_:
+                raise AxisError(
+                    f"the spectra have {X.axis.describe()}, this Identifier knows "
+                    f"{self.n_features_in_}: calibrate both, or give as many channels"
+                )
+            return X
+        values = self._checked(X, reset=reset)
+        if values.size and values.min() < 0:
+            raise DataError("Negative values in data passed to Identifier: counts are expected")
+        return Spectra(values, self.axis_ or Axis.uncalibrated(values.shape[1]))
+
+    def _libraries(self, spectra: Spectra, labels: Array | None) -> tuple[Library, Library | None]:
+        background = None
+        if self.background is not None:
+            background = background_library(spectra, labels, self.background)
+        if self.library is None:
+            chosen = single_sources(spectra, labels, self.background)
+            library = variant_library(
+                chosen, self.variants, window=self.window, background=None, seed=self.random_state
+            )
+            return library, background
+        names = [name for name in self.library.unique_names if name != self.background]
+        if not names:
+            raise FitError("the library holds no source")
+        if background is None and len(names) < len(self.library.unique_names):
+            background = self.library.select([str(self.background)])
+        return self.library.select(names), background
+
+    def _table(self, library: Library, background: Library | None) -> TemplateTable:
+        libraries = [library] if background is None else [library, background]
+        width = self.fitted_with_["resolution"]
+        table = template_table(
+            libraries,
+            broadened=[True, False][: len(libraries)],
+            nodes=(0.0,) if self.fitted_with_["broadening"] is None else _BROADENINGS,
+            resolution=None if width is None else Resolution(*width),
+        )
+        return with_margins(table) if library.axis.is_calibrated else table
+
+    def _calibrated(self, axis: Axis, progress: Progress | None) -> NullDistribution:
+        if not self.n_bootstrap or self.background_ is None:
+            return self._theory()
+        shape = fit_shape(self.background_, axis)
+        sources = list(self.library_.unique_names)
+
+        def draw(total: float, n: int, rng: np.random.Generator) -> FloatArray:
+            counts = rng.poisson(total * shape, (n, axis.n_channels)).astype(np.float64)
+            drawn = Spectra(counts, axis)
+            if self.fitted_with_["selection"] == "all":
+                return self._scaled_ratios(self._fit(drawn, self.table_, tested=sources))
+            return np.column_stack([self._ratios_alone(drawn, name) for name in sources])
+
+        degrees = int(np.bincount(self.library_.groups).max())
+        return bootstrap_null(
+            draw, _LEVELS, self.n_bootstrap, degrees, seed=self.random_state, progress=progress
+        )
+
+    def _theory(self) -> NullDistribution:
+        return NullDistribution.theory(np.bincount(self.library_.groups).tolist())
+
+    def _ratios_alone(self, spectra: Spectra, name: str) -> FloatArray:
+        """Likelihood ratios of one source beside the background, shape (n,)."""
+        keep = np.isin(self.table_.names, [name, str(self.background)])
+        fit = self._fit(spectra, sub_table(self.table_, keep), tested=[name])
+        return fit.ratios[:, fit.names.index(name)] / dispersion_of(fit)
+
+    def _learned_misfit(self, axis: Axis) -> MisfitBoundary | None:
+        """Learn from leaving each source out in turn what unexplained spectra look like."""
+        names = self.library_.unique_names
+        if len(names) < 2 or self.n_bootstrap == 0:
+            return None
+        rng = np.random.default_rng(self.random_state)
+        known: list[FloatArray] = []
+        unknown: list[FloatArray] = []
+        for name in names:
+            rest = self.library_.select([other for other in names if other != name])
+            table = self._table(rest, self.background_)
+            for group, library in ((known, rest), (unknown, self.library_.select([name]))):
+                drawn = draw_mixtures(library, self.background_, axis, 100, self.gain or 0.0, rng)
+                misfit = misfit_per_count(self._fit(drawn, table))
+                # Simulated spectra lack the errors that the templates have on real ones.
+                group.append(np.hypot(misfit, self.model_error))
+        return MisfitBoundary.learn(np.concatenate(known), np.concatenate(unknown))
+
+    # -- using ---------------------------------------------------------------------------
+
+    def analyze(
+        self, X: Spectra, *, start: FloatArray | None = None, progress: Progress | None = None
+    ) -> Result:
+        """Amounts with uncertainties, decisions, limits, goodness of fit and flags.
+
+        Parameters
+        ----------
+        X : Spectra
+            Raw counts on any calibrated axis of the library's quantity; rates and intensities
+            need a variance.
+        start : ndarray, shape (n_spectra, 3), optional
+            Nuisances to start from.
+        progress : callable, optional
+
+        Returns
+        -------
+        Result
+            ``details``: ``p_value``, ``significance``, ``decision_threshold`` and
+            ``detection_limit`` of each name (in counts, at the false-alarm rate per name and 5 %
+            missed), ``count_rate`` and ``count_rate_uncertainty`` with live time. ``quality``:
+            measures of :func:`~spectraloom.analyze.quality.fit_quality`, ``dispersion``, fitted
+            nuisances, ``pile_up`` and ``outlier_probability``. ``flags``: see
+            :func:`~spectraloom.analyze.misfit.condition_flags`.
+        """
+        check_is_fitted(self)
+        spectra = self._as_spectra(X)
+        names = self.classes_.tolist()
+        sources = list(self.library_.unique_names)
+        fit = self._fit_names(spectra, start, progress)
+        column = [fit.names.index(name) for name in names]
+        amounts = fit.amounts[:, column]
+        p_values = np.full((len(spectra), len(names)), np.nan)
+        p_values[:, : len(sources)] = self._p_values(self._scaled_ratios(fit), fit)
+        rate = per_name_rate(self.false_alarm_rate, len(sources))
+        alpha = min(rate, 0.4)  # a limit at higher rates would lie below zero
+        threshold, limit = detection_limits(fit, self.table_, alpha=alpha, beta=_BETA)
+        threshold, limit = threshold[:, column], limit[:, column]
+        widened = np.sqrt(dispersion_of(fit))[:, np.newaxis]
+        # An absent name has the uncertainty it would have around zero.
+        absent = threshold / significance_of(np.array(alpha))
+        errors = np.where(amounts > 0, fit.uncertainties[:, column], absent) * widened
+        decisions = self._decide(amounts, p_values, rate)
+        quality, flags = self._trust(spectra, fit)
+        return Result(
+            tuple(names),
+            amounts,
+            decisions,
+            unit={"counts": "counts", "rate": "counts/s"}.get(spectra.kind, "intensity"),
+            uncertainties=errors,
+            top=self._top(amounts, decisions),
+            details={
+                "p_value": p_values,
+                "significance": significance_of(p_values),
+                "decision_threshold": threshold * widened,
+                "detection_limit": limit * widened,
+                **count_rates(spectra, amounts, errors),
+            },
+            quality=quality,
+            flags=flags,
+            columns=spectra.columns,
+            denoised=_as_denoised(spectra, fit),
+            provenance={**self.provenance_, "analyzed_sha256": spectra.fingerprint()},
+        )
+
+    def predict(self, X: Any) -> Array:
+        """Largest source found, or the background, per spectrum.
+
+        Numbers where the labels of the training were numbers, and nan where there is no source.
+        """
+        top = np.asarray(self.analyze(self._as_spectra(X)).top)
+        if not self.numeric_labels_:
+            return top
+        known = np.isin(top, self.library_.unique_names)
+        return np.where(known, top, "nan").astype(np.float64)
+
+    def predict_sets(self, X: Any) -> Array:
+        """Set of the sources found per spectrum, largest first."""
+        result = self.analyze(self._as_spectra(X))
+        return label_sets(
+            tuple(name for name in entry if name != self.background) for entry in result.labels
+        )
+
+    # -- pieces --------------------------------------------------------------------------
+
+    def _fit(self, spectra: Spectra, table: TemplateTable, **settings: Any) -> LikelihoodFit:
+        ends = self.library_.axis.edges
+        return fit_templates(
+            spectra,
+            table,
+            window=covered(spectra.axis, ends[0], ends[-1], self._window),
+            nuisances=self._nuisances if spectra.axis.is_calibrated else None,
+            pileup=self.fitted_with_["pileup"]
+            and spectra.axis.quantity == "energy"
+            and spectra.kind == "counts",
+            tolerance=_TOLERANCE,
+            **settings,
+        )
+
+    def _fit_names(
+        self, spectra: Spectra, start: FloatArray | None, progress: Progress | None
+    ) -> LikelihoodFit:
+        """Fit all sources, or those that the selection takes."""
+        sources = list(self.library_.unique_names)
+        if self.fitted_with_["selection"] == "all" or not len(spectra):
+            return self._fit(spectra, self.table_, tested=sources, start=start, progress=progress)
+
+        def fit(rows: BoolArray, table: TemplateTable, tested: Sequence[str]) -> LikelihoodFit:
+            begin = None if start is None else start[rows]
+            return self._fit(spectra[rows], table, tested=tested, start=begin)
+
+        def judge(ratios: FloatArray, fit: LikelihoodFit) -> FloatArray:
+            p_values = np.ones_like(ratios)
+            scaled = ratios[:, : len(sources)] / dispersion_of(fit)[:, np.newaxis]
+            p_values[:, : len(sources)] = self._p_values(scaled, fit)
+            return p_values
+
+        always = [] if self.background_ is None else [str(self.background)]
+        rate = per_name_rate(self.false_alarm_rate, len(sources))
+        return select_names(len(spectra), self.table_, always, fit, judge, rate)
+
+    def _scaled_ratios(self, fit: LikelihoodFit) -> FloatArray:
+        """Likelihood ratios of the sources, divided by the over-dispersion of the fit."""
+        place = [fit.names.index(name) for name in self.library_.unique_names]
+        return fit.ratios[:, place] / dispersion_of(fit)[:, np.newaxis]
+
+    def _p_values(self, scaled: FloatArray, fit: LikelihoodFit) -> FloatArray:
+        # Chance was simulated for counts; a Gaussian likelihood follows the theory.
+        null = self.null_ if fit.poisson else self._theory()
+        return null.p_values(scaled, np.maximum(fit.observed.sum(axis=1), 1.0))
+
+    def _decide(self, amounts: FloatArray, p_values: FloatArray, rate: float) -> BoolArray:
+        source = is_source(self.classes_.tolist(), self.background)
+        of_sources = np.where(source, amounts, 0.0)
+        others = of_sources.sum(axis=1, keepdims=True) - of_sources
+        significant = np.nan_to_num(p_values, nan=1.0) < rate
+        found = significant & (amounts > self.model_error * others)
+        if self.min_share > 0:
+            strong = found & (amounts > self.min_share * amounts.sum(axis=1, keepdims=True))
+            found &= (strong & source).any(axis=1, keepdims=True)
+        # The background is no decision: it is reported wherever it was fitted.
+        return np.where(source, found, amounts > 0)
+
+    def _top(self, amounts: FloatArray, decisions: BoolArray) -> Array:
+        source = is_source(self.classes_.tolist(), self.background)
+        candidates = np.where(source & decisions, amounts, -1.0)
+        best = np.argmax(candidates, axis=1)
+        found = candidates[np.arange(len(amounts)), best] >= 0
+        nothing = "nothing" if self.background is None else self.background
+        return np.where(found, self.classes_[best], nothing)
+
+    def _trust(
+        self, spectra: Spectra, fit: LikelihoodFit
+    ) -> tuple[dict[str, FloatArray], dict[str, Array]]:
+        quality = fit_quality(
+            fit.observed,
+            fit.fitted,
+            n_parameters=fit.observed.shape[1] - fit.degrees_of_freedom,
+            poisson=fit.poisson,
+        )
+        quality["dispersion"] = dispersion_of(fit)
+        for number, name in enumerate(("gain", "offset", "broadening")):
+            if getattr(self._nuisances, name) is not None:
+                quality[name] = fit.nuisances[:, number]
+        if fit.extra.shape[1]:
+            totals = np.maximum(fit.amounts.sum(axis=1), 1e-300)
+            quality["pile_up"] = fit.amounts[:, -1] / totals
+        flags = condition_flags(spectra, fit)
+        if self.misfit_boundary_ is not None:
+            score = misfit_per_count(fit)
+            quality["outlier_probability"] = self.misfit_boundary_.probability(score)
+            flags["outlier"] = quality["outlier_probability"] > 0.5
+        return quality, flags
+
+    def calibrate_outliers(self, known: Spectra, false_alarm_rate: float = 0.05) -> Identifier:
+        """Set the outlier boundary from spectra that hold nothing unknown.
+
+        The only honest statement on real data: a further spectrum like these is flagged with at
+        most the stated probability. How many unknown sources are found is not stated.
+
+        Parameters
+        ----------
+        known : Spectra
+            Measured spectra of sources of the library and of background, alike those to come and
+            none of those to be judged.
+        false_alarm_rate : float
+            Part of such spectra that is flagged; needs at least 1 / rate - 1 spectra.
+
+        Returns
+        -------
+        Identifier
+            Itself.
+        """
+        check_is_fitted(self)
+        fit = self._fit_names(self._as_spectra(known), None, None)
+        self.misfit_boundary_ = MisfitBoundary.at_rate(misfit_per_count(fit), false_alarm_rate)
+        return self
+
+    def with_rate(self, false_alarm_rate: float) -> Identifier:
+        """A copy that decides at another false-alarm rate; nothing is fitted again."""
+        check_is_fitted(self)
+        per_name_rate(false_alarm_rate, 1)
+        other = copy(self)
+        other.false_alarm_rate = false_alarm_rate
+        return other
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = self.library is None
+        tags.input_tags.positive_only = True
+        return tags
+
+
+def _as_denoised(spectra: Spectra, fit: LikelihoodFit) -> Spectra:
+    """The fit as spectra, on the channels that were fitted."""
+    first = int(np.searchsorted(spectra.axis.edges, fit.edges[0]))
+    channels = slice(first, first + fit.fitted.shape[1])
+    return spectra[:, channels].replace(values=fit.fitted, variance=None)

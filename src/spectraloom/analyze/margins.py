@@ -1,0 +1,61 @@
+"""What lies at, and beyond, the ends of a library."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from spectraloom._typing import FloatArray
+from spectraloom.analyze.likelihood import TemplateTable
+from spectraloom.data.axis import Axis
+from spectraloom.errors import AxisError
+
+
+def with_margins(table: TemplateTable) -> TemplateTable:
+    """Table whose templates go on beyond both ends with the density of their last bin.
+
+    A library ends where its detector did. With a smaller gain, bins at the end of a spectrum
+    would lie outside of it: expecting nothing there, a single count would forbid that gain. The
+    margins are half as wide as the library; what they hold is not part of the unit area.
+    """
+    grid = table.grid
+    reach = 0.5 * (grid[-1] - grid[0])
+    first = (table.table[:, :, 1] - table.table[:, :, 0]) / (grid[1] - grid[0])
+    last = (table.table[:, :, -1] - table.table[:, :, -2]) / (grid[-1] - grid[-2])
+    return replace(
+        table,
+        grid=np.concatenate([[grid[0] - reach], grid, [grid[-1] + reach]]),
+        table=_enclosed(
+            table.table[:, :, 0] - reach * first, table.table, table.table[:, :, -1] + reach * last
+        ),
+        slopes=_enclosed(first, table.slopes, last),
+    )
+
+
+def covered(
+    axis: Axis, low: float, high: float, window: tuple[float, float] | None
+) -> tuple[float, float] | None:
+    """Part of a window, or of the axis, that a library from `low` to `high` says something of.
+
+    Raises
+    ------
+    AxisError
+        If there is none.
+    """
+    if not axis.is_calibrated:
+        return window
+    start, stop = (axis.edges[0], axis.edges[-1]) if window is None else window
+    first, last = max(float(start), float(low)), min(float(stop), float(high))
+    if not first < last:
+        raise AxisError(
+            f"the spectra ({axis.describe()}"
+            f"{'' if window is None else f', of which {start:g} to {stop:g} are fitted'}) and the "
+            f"library ({low:g} to {high:g} {axis.unit}) do not overlap"
+        )
+    return first, last
+
+
+def _enclosed(before: FloatArray, inner: FloatArray, after: FloatArray) -> FloatArray:
+    parts = [before[:, :, np.newaxis], inner, after[:, :, np.newaxis]]
+    return np.ascontiguousarray(np.concatenate(parts, axis=2))

@@ -1,0 +1,195 @@
+"""When a likelihood fit is not to be trusted: misfit, and conditions of the measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, gammaln, xlogy
+from sklearn.linear_model import LogisticRegression
+
+from spectraloom._typing import Array, FloatArray
+from spectraloom.analyze.likelihood import LikelihoodFit
+from spectraloom.data.spectra import Spectra
+from spectraloom.errors import DataError
+
+_FULL = (2**16 - 1, 2**24 - 1, 2**31 - 1, 2**32 - 1)  # largest counts of common memories
+_MOST_DEAD = 0.5  # dead time above which a spectrum counts as saturated
+_SPARSE = 40.0  # expected counts above which the deviance of a bin follows its expansion
+_SURE = 1.645  # standard deviations of chance that a misfit has to exceed
+
+
+@lru_cache(maxsize=1)
+def _deviance_moments() -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean and variance of the Poisson deviance of a bin on a grid of expected counts."""
+    expected = np.geomspace(1e-6, _SPARSE, 400)
+    counts = np.arange(160.0)
+    chance = np.exp(xlogy(counts, expected[:, np.newaxis]) - expected[:, np.newaxis]
+                    - gammaln(counts + 1.0))  # fmt: skip
+    deviance = 2.0 * (
+        xlogy(counts, counts / expected[:, np.newaxis]) - counts + expected[:, np.newaxis]
+    )
+    mean = (chance * deviance).sum(axis=1)
+    return expected, mean, (chance * deviance**2).sum(axis=1) - mean**2
+
+
+def chance_deviance(fit: LikelihoodFit) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation of the deviance if the model is right, each of shape (n,).
+
+    For many counts these are the degrees of freedom and the root of twice their number. A bin
+    with few counts has another mean: up to a sixth more about one count, far less below.
+    """
+    n_bins = fit.observed.shape[1]
+    if not fit.poisson:
+        mean = np.full(len(fit), float(fit.degrees_of_freedom))
+        return mean, np.sqrt(2.0 * mean)
+    expected, means, variances = _deviance_moments()
+    place = np.log(np.maximum(fit.fitted, expected[0]))
+    dense = fit.fitted > _SPARSE
+    rest = 1.0 / np.maximum(fit.fitted, _SPARSE)
+    mean = np.where(dense, 1.0 + rest / 6.0, np.interp(place, np.log(expected), means))
+    variance = np.where(
+        dense, 2.0 * (1.0 + rest / 3.0), np.interp(place, np.log(expected), variances)
+    )
+    part = fit.degrees_of_freedom / n_bins  # what the fit took of the freedom of the bins
+    return mean.sum(axis=1) * part, np.sqrt(variance.sum(axis=1) * part)
+
+
+def dispersion_of(fit: LikelihoodFit) -> FloatArray:
+    """Deviance over its mean by chance, at least one, shape (n,).
+
+    The squared factor by which the data scatter more about the fit than counts do (McCullagh and
+    Nelder, *Generalized Linear Models*, ch. 9.2), in bins of few counts, too.
+    """
+    mean, _ = chance_deviance(fit)
+    return np.maximum(fit.deviance / np.maximum(mean, 1.0), 1.0)
+
+
+def misfit_per_count(fit: LikelihoodFit) -> FloatArray:
+    """Root of what the deviance surely exceeds chance by, per count, shape (n,).
+
+    If the templates are wrong by a relative error e in every channel, the deviance grows by e^2
+    for every count: this is a lower limit (95 %) of the relative error of the model, whatever the
+    number of counts.
+    """
+    mean, spread = chance_deviance(fit)
+    excess = np.maximum(fit.deviance - mean - _SURE * spread, 0.0)
+    totals = np.abs(fit.observed).sum(axis=1)
+    return np.sqrt(np.divide(excess, totals, out=np.zeros_like(excess), where=totals > 0))
+
+
+@dataclass(frozen=True, slots=True)
+class MisfitBoundary:
+    """Probability that a spectrum holds something that the library does not, by its misfit.
+
+    Parameters
+    ----------
+    center : float
+        Misfit at which both are equally likely.
+    slope : float
+        Logarithm of the odds per unit of misfit.
+    """
+
+    center: float
+    slope: float
+
+    def probability(self, misfit: FloatArray) -> FloatArray:
+        """Outlier probability of each spectrum, for as many outliers as others."""
+        return np.asarray(expit(self.slope * (misfit - self.center)))
+
+    @classmethod
+    def learn(cls, known: FloatArray, unknown: FloatArray) -> MisfitBoundary:
+        """Logistic fit to the misfits of explained and unexplained spectra."""
+        values = np.concatenate([known, unknown])
+        truth = np.arange(len(values)) >= len(known)
+        scale = float(values.std()) or 1.0
+        model = LogisticRegression(class_weight="balanced", C=100.0)
+        model.fit((values / scale)[:, np.newaxis], truth)
+        slope = max(float(model.coef_[0, 0]), 1e-6) / scale
+        return cls(float(-model.intercept_[0]) / slope, slope)
+
+    @classmethod
+    def at_rate(
+        cls, known: FloatArray, false_alarm_rate: float, slope: float | None = None
+    ) -> MisfitBoundary:
+        """Boundary that a stated part of explained spectra exceeds.
+
+        With the rank (n + 1) (1 - rate), rounded up, a further spectrum of the same kind is
+        flagged with at most that probability, whatever the distribution of the misfits (V. Vovk,
+        A. Gammerman, G. Shafer, *Algorithmic Learning in a Random World*, 2005, ch. 2).
+
+        Parameters
+        ----------
+        known : ndarray, shape (n,)
+            Misfits of spectra that hold nothing unknown.
+        false_alarm_rate : float
+        slope : float, optional
+            Of the probability; by default the odds are 19 to 1 against at the median.
+
+        Raises
+        ------
+        DataError
+            If the rate is not between 0 and 1, or the spectra are too few for it.
+        """
+        if not 0 < false_alarm_rate < 1:
+            raise DataError(f"a false-alarm rate lies between 0 and 1, got {false_alarm_rate!r}")
+        rank = int(np.ceil((len(known) + 1) * (1.0 - false_alarm_rate)))
+        if rank > len(known):
+            raise DataError(
+                f"a false-alarm rate of {false_alarm_rate:g} needs at least "
+                f"{int(np.ceil(1.0 / false_alarm_rate)) - 1} known spectra, got {len(known)}"
+            )
+        center = float(np.sort(known)[rank - 1])
+        below = max(center - float(np.median(known)), 1e-3)
+        return cls(center, np.log(19.0) / below if slope is None else slope)
+
+    def to_dict(self) -> dict[str, float]:
+        """Plain values for JSON."""
+        return {"center": self.center, "slope": self.slope}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> MisfitBoundary:
+        """Boundary from what :meth:`to_dict` gave.
+
+        Raises
+        ------
+        DataError
+            If the probability would not rise with the misfit.
+        """
+        center, slope = float(stored["center"]), float(stored["slope"])
+        if not (np.isfinite(center) and 0 < slope < np.inf):
+            raise DataError(f"no boundary lies at {center:g} with a slope of {slope:g}")
+        return cls(center, slope)
+
+
+def condition_flags(spectra: Spectra, fit: LikelihoodFit) -> dict[str, Array]:
+    """Conditions under which an answer is not, or not fully, to be trusted.
+
+    Returns
+    -------
+    dict of str to ndarray of bool, shape (n,)
+        ``empty``: no counts; ``not_converged``: the fit did not settle; ``fractional``: counts
+        that are not whole, so that they no longer follow the Poisson distribution exactly;
+        ``saturated``: a channel at the limit of a common memory, or more than half of the time
+        dead.
+    """
+    values = spectra.values
+    flags: dict[str, Array] = {
+        "empty": np.asarray(~fit.observed.any(axis=1)),
+        "not_converged": ~fit.converged,
+    }
+    if spectra.kind == "counts":
+        whole = np.ones(len(spectra), dtype=bool)
+        if values.dtype.kind == "f":
+            whole = np.asarray((values == np.floor(values)).all(axis=1))
+        flags["fractional"] = np.asarray(~whole)
+        full: Array = np.asarray(np.isin(values, _FULL).any(axis=1))
+        if spectra.live_time is not None and spectra.real_time is not None:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                dead = 1.0 - spectra.live_time / spectra.real_time
+            full = full | (np.nan_to_num(dead, nan=0.0, posinf=0.0, neginf=0.0) > _MOST_DEAD)
+        flags["saturated"] = full
+    return flags

@@ -1,0 +1,119 @@
+"""Libraries with several templates per name, chosen from labelled spectra."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spectraloom._typing import Array
+from spectraloom.analyze.loadings import split_into_variants
+from spectraloom.data.columns import label_sets
+from spectraloom.data.library import Library, single_labels
+from spectraloom.data.spectra import Spectra
+from spectraloom.errors import DataError, FitError, LabelError
+
+
+def variant_library(
+    spectra: Spectra,
+    variants: int | str = 4,
+    *,
+    window: tuple[float, float] | None = None,
+    background: str | None = "background",
+    seed: int | None = 0,
+) -> Library:
+    """Mean spectra of groups of alike spectra within each label.
+
+    A source behind different absorbers has different spectra, and one mean explains none of them.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        One label each.
+    variants : int or str
+        Groups per source, found by k-means on the square roots of unit-area spectra; or the name
+        of a column whose values are the groups, such as ``"absorber"``.
+    window : (float, float), optional
+        Part of the axis that tells groups apart.
+    background : str, optional
+        Label that is not split.
+    seed : int or None
+        Seed of the clustering.
+
+    Returns
+    -------
+    Library
+        Weights are the counts that a template was averaged from.
+
+    Raises
+    ------
+    DataError
+        If a spectrum does not have exactly one label, the number is below one, or all spectra of
+        a label are empty.
+    LabelError
+        If there is no such column.
+    """
+    labels = single_labels(spectra)
+    channels = slice(0, spectra.n_channels) if window is None else spectra.axis.window(*window)
+    if isinstance(variants, str):
+        keys = spectra.column(variants).astype(np.str_)
+    elif variants < 1:
+        raise DataError(f"there is at least one variant per name, got {variants}")
+    else:
+        keys = np.full(len(spectra), "", dtype="<U12")
+        for name in np.unique(labels):
+            members = np.flatnonzero(labels == name)
+            if name != background and variants > 1:
+                number = split_into_variants(spectra.values[members], variants, channels, seed)
+                keys[members] = (number + 1).astype(np.str_)
+    if background is not None:
+        keys = np.where(labels == background, "", keys)
+    pairs = sorted(set(zip(labels.tolist(), keys.tolist(), strict=True)))
+    if not pairs:
+        raise LabelError("there are no labelled spectra to make a library of")
+    sums = np.stack(
+        [
+            spectra.values[(labels == name) & (keys == key)].sum(axis=0, dtype=np.float64)
+            for name, key in pairs
+        ]
+    )
+    areas = sums.sum(axis=1)
+    kept = areas > 0  # a group of empty spectra is no variant
+    lost = {name for name, _ in pairs} - {pairs[row][0] for row in np.flatnonzero(kept)}
+    if lost:
+        raise DataError(f"all spectra of {', '.join(sorted(lost))} are empty")
+    return Library(
+        sums[kept],
+        spectra.axis,
+        tuple(name for (name, _), keep in zip(pairs, kept, strict=True) if keep),
+        tuple(key for (_, key), keep in zip(pairs, kept, strict=True) if keep),
+        areas[kept],
+    )
+
+
+def single_sources(spectra: Spectra, labels: Array | None, background: str | None) -> Spectra:
+    """Spectra that have exactly one label which is a source, as their column ``labels``.
+
+    Raises
+    ------
+    FitError
+        If there are none.
+    """
+    if labels is None:
+        raise FitError(
+            "Identifier requires y to be passed, but the target y is None: give labelled "
+            "spectra, or a library and spectra of the background"
+        )
+    single = np.asarray([entry[0] if len(entry) == 1 else "" for entry in labels])
+    rows = (single != "") & (single != str(background))
+    if not rows.any():
+        raise FitError("there is no spectrum with exactly one source to make a library of")
+    columns = {**spectra.columns, "labels": label_sets(single.tolist())}
+    return spectra.replace(columns=columns)[rows]
+
+
+def background_library(spectra: Spectra, labels: Array | None, name: str) -> Library | None:
+    """Sum of the spectra that are background alone, or of all without labels; None if empty."""
+    rows = np.ones(len(spectra), dtype=bool)
+    if labels is not None:
+        rows = np.array([tuple(entry) == (name,) for entry in labels], dtype=bool)
+    total = spectra.values[rows].sum(axis=0, dtype=np.float64)
+    return Library(total[np.newaxis], spectra.axis, (name,)) if total.any() else None

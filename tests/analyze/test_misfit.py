@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spectraloom.analyze.likelihood import LikelihoodFit, fit_templates, template_table
+from spectraloom.analyze.misfit import (
+    MisfitBoundary,
+    chance_deviance,
+    dispersion_of,
+    misfit_per_count,
+)
+from spectraloom.data import Library, Spectra
+from spectraloom.errors import DataError
+
+
+def fitted(world: Any, expected: np.ndarray, n: int) -> LikelihoodFit:
+    table = template_table([Library(world.loadings[[2, 4]], world.axis, ("Cs137", "background"))])
+    values = np.random.default_rng(7).poisson(np.tile(expected, (n, 1)))
+    return fit_templates(Spectra(values, world.axis), table)
+
+
+@pytest.mark.parametrize("counts", [100.0, 400.0, 2000.0, 50000.0])
+def test_chance_is_what_a_right_model_shows(world: Any, counts: float) -> None:
+    fit = fitted(world, counts * world.loadings[[2, 4]].mean(axis=0), 2000)
+    mean, spread = chance_deviance(fit)
+    assert fit.deviance.mean() == pytest.approx(mean.mean(), rel=0.02)
+    assert fit.deviance.std() == pytest.approx(spread.mean(), rel=0.12)
+    assert dispersion_of(fit).mean() < 1.09
+    assert (misfit_per_count(fit) > 0).mean() < 0.09  # 5 % by construction
+
+
+def test_the_misfit_is_the_relative_error_of_the_templates(world: Any) -> None:
+    rng = np.random.default_rng(8)
+    wrong = world.loadings[4] * (1.0 + 0.08 * rng.choice([-1.0, 1.0], world.axis.n_channels))
+    for counts in (3e5, 3e6):
+        misfit = misfit_per_count(fitted(world, counts * wrong, 50))
+        assert misfit.mean() == pytest.approx(0.08, rel=0.12)
+
+
+def test_gaussian_data_have_their_degrees_of_freedom(world: Any) -> None:
+    fit = replace(fitted(world, 100 * world.loadings[4], 5), poisson=False)
+    mean, spread = chance_deviance(fit)
+    assert (mean == fit.degrees_of_freedom).all()
+    np.testing.assert_allclose(spread, np.sqrt(2 * fit.degrees_of_freedom))
+
+
+def test_a_boundary_is_learned_between_both() -> None:
+    rng = np.random.default_rng(9)
+    known, unknown = rng.normal(0.1, 0.02, 300), rng.normal(0.4, 0.1, 300)
+    boundary = MisfitBoundary.learn(known, unknown)
+    assert 0.12 < boundary.center < 0.3
+    assert (boundary.probability(known) > 0.5).mean() < 0.05
+    assert (boundary.probability(unknown) > 0.5).mean() > 0.9
+    assert MisfitBoundary.from_dict(boundary.to_dict()) == boundary
+    assert boundary.probability(np.array([-1e9, 1e9])).tolist() == [0.0, 1.0]
+
+
+def test_a_boundary_at_a_rate_is_exceeded_at_that_rate_whatever_the_distribution() -> None:
+    rng = np.random.default_rng(10)
+    exceeded = 0
+    for _ in range(4000):
+        drawn = rng.pareto(1.0, 41)
+        boundary = MisfitBoundary.at_rate(drawn[:40], 0.1)
+        exceeded += int(boundary.probability(drawn[40:])[0] > 0.5)
+    # Rank 37 of 41 is not exceeded with probability 37/41.
+    assert exceeded / 4000 == pytest.approx(4 / 41, abs=4 * np.sqrt(0.1 * 0.9 / 4000))
+
+
+def test_few_spectra_and_rates_out_of_range_are_refused() -> None:
+    with pytest.raises(DataError, match="at least 9 known spectra, got 8"):
+        MisfitBoundary.at_rate(np.arange(8.0), 0.1)
+    assert MisfitBoundary.at_rate(np.arange(9.0), 0.1).center == 8.0
+    for wrong in (0.0, 1.0, float("nan")):
+        with pytest.raises(DataError, match="false-alarm rate"):
+            MisfitBoundary.at_rate(np.arange(9.0), wrong)
+    with pytest.raises(DataError, match="slope"):
+        MisfitBoundary.from_dict({"center": 0.1, "slope": 0.0})
