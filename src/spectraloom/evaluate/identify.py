@@ -428,8 +428,9 @@ def _protocol(trial: IdentificationTrial) -> dict[str, Any]:
         "their file. wrong_nuclide_rate: share of all with a source that is nowhere in the file",
         "unknown": f"unknown against all known measured spectra, by {_SCORE}; no threshold is set",
         "injection": "counts drawn without replacement from held-out simulated spectra, dealt to "
-        "the channels of the detector, on the second half of the background files; decisions "
-        "without min_share",
+        "the channels of the detector, on the second half of the background files, of which only "
+        "spectra that are clean by the same rule; decisions without min_share. On background of "
+        "more counts the same sources are harder to find",
         "false_alarms": "share of p-values below the stated rate: on the second half of the "
         "background files (measured), on Poisson draws from the mean of the first (simulated)",
         "coverage95": "simulated mixtures of two sources and background, drawn from the templates "
