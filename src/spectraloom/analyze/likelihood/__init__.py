@@ -1,10 +1,14 @@
-"""Likelihood fits: templates that move, amounts, nuisances, tests."""
+"""Likelihood fits: templates that move, amounts, nuisances, tests, limits and intervals."""
 
 from __future__ import annotations
 
+from spectraloom.analyze.likelihood.binning import adaptive_edges, information_loss
+from spectraloom.analyze.likelihood.door import binned_templates
+from spectraloom.analyze.likelihood.em import em_amounts
 from spectraloom.analyze.likelihood.fit import LikelihoodFit, Nuisances, fit_templates
 from spectraloom.analyze.likelihood.limits import detection_limits
 from spectraloom.analyze.likelihood.pileup import pileup_templates
+from spectraloom.analyze.likelihood.profile import profile_intervals
 from spectraloom.analyze.likelihood.tables import (
     Resolution,
     TemplateTable,
@@ -17,9 +21,14 @@ __all__ = [
     "Nuisances",
     "Resolution",
     "TemplateTable",
+    "adaptive_edges",
+    "binned_templates",
     "broaden",
     "detection_limits",
+    "em_amounts",
     "fit_templates",
+    "information_loss",
     "pileup_templates",
+    "profile_intervals",
     "template_table",
 ]

@@ -125,5 +125,5 @@ def _test(  # type: ignore[no-untyped-def]
             tolerance, room,
         )  # fmt: skip
         gap = without - answers.deviance[row]
-        gap += prior_misfit(moved, priors) - prior_misfit(theta, priors)
+        gap += prior_misfit(other, moved, priors) - prior_misfit(a, theta, priors)
         answers.ratios[row, group] = max(gap, 0.0)

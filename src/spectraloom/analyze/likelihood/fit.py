@@ -11,7 +11,8 @@ from functools import lru_cache
 import numpy as np
 
 from spectraloom._typing import Array, BoolArray, FloatArray, IntArray
-from spectraloom.analyze.likelihood.parts import Answers, Data, Priors, Templates
+from spectraloom.analyze.likelihood.door import as_given, binned_templates, templates_of
+from spectraloom.analyze.likelihood.parts import Answers, Data, Priors
 from spectraloom.analyze.likelihood.pileup import pileup_templates
 from spectraloom.analyze.likelihood.tables import TemplateTable, distinct_templates
 from spectraloom.data.spectra import Spectra
@@ -257,25 +258,11 @@ def _start_of(start: FloatArray | None, n: int) -> FloatArray:
     return begin
 
 
-def as_given(array: Array) -> Array:
-    """Contiguous view that cannot be written: compiled code then knows one kind of array."""
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view
-
-
-def templates_of(table: TemplateTable) -> Templates:
-    """Arrays of a table as compiled code takes them."""
-    return Templates(*(as_given(a) for a in (table.grid, table.table, table.slopes, table.nodes)))
-
-
-def priors_of(settings: Nuisances, table: TemplateTable) -> Priors:
-    """Priors as compiled code takes them."""
+def priors_of(settings: Nuisances, table: TemplateTable, member: BoolArray) -> Priors:
+    """Priors as compiled code takes them; no sum of amounts is drawn anywhere."""
+    centers = np.asarray(settings.centers, dtype=np.float64)
     return Priors(
-        settings.used,
-        np.asarray(settings.centers, dtype=np.float64),
-        settings.spreads,
-        settings.bounds(table),
+        settings.used, centers, settings.spreads, settings.bounds(table), member, np.zeros(2)
     )
 
 
@@ -302,13 +289,15 @@ def _solve_all(
         ratios=np.zeros((n, k)),
         covariance=np.empty((n, k, k)),
     )
-    templates, priors = templates_of(table), priors_of(settings, table)
+    templates, priors = templates_of(table), priors_of(settings, table, np.zeros(total, dtype=bool))
 
     def solve(first: int) -> int:
         rows = slice(first, min(first + CHUNK, n))
         part = data._replace(y=data.y[rows], variance=data.variance[rows], extra=data.extra[rows])
         answers = Answers(*(array[rows] for array in found))
-        fit_many(part, templates, priors, as_given(groups), marks, begin[rows], tolerance, answers)
+        fit_many(
+            part, templates, priors, as_given(groups), marks, begin[rows], float(tolerance), answers
+        )
         return rows.stop
 
     _run_chunks(solve, n, progress)
@@ -348,14 +337,9 @@ def _require_overlap(spectra: Spectra, table: TemplateTable) -> None:
 @lru_cache(maxsize=8)
 def _require_distinct(table: TemplateTable, bins: bytes) -> None:
     """Every name has counts in the bins, and no two names look the same there."""
-    from spectraloom.analyze.likelihood.batch import place_templates
-    from spectraloom.analyze.likelihood.moving import make_work
-
     edges = np.frombuffer(bins)
-    work = make_work(table.n_templates, len(edges) - 1)
-    none = as_given(np.zeros((0, len(edges) - 1)))
-    place_templates(templates_of(table), edges, np.zeros(3), none, work)
-    areas = work.A.sum(axis=1)
+    shapes = binned_templates(table, edges)
+    areas = shapes.sum(axis=1)
     where = f" between {edges[0]:g} and {edges[-1]:g} {table.axis.unit}"
     for number, name in enumerate(table.names):
         if areas[table.groups == number].max() < _LEAST_AREA:
@@ -365,7 +349,7 @@ def _require_distinct(table: TemplateTable, bins: bytes) -> None:
             )
     seen = areas >= _LEAST_AREA
     distinct_templates(
-        np.cumsum(work.A[seen], axis=1) / areas[seen, np.newaxis],
+        np.cumsum(shapes[seen], axis=1) / areas[seen, np.newaxis],
         [table.names[group] for group in table.groups[seen]],
         where,
     )
@@ -378,15 +362,16 @@ def _bin_edges(
     if edges is not None:
         if window is not None:
             raise DataError("give a window or the edges of coarser bins, not both")
-        return as_given(np.asarray(edges, dtype=np.float64))
+        bins = np.asarray(edges, dtype=np.float64)
+        if bins.ndim != 1 or len(bins) < 2 or not (np.diff(bins) > 0).all():
+            raise DataError("the edges of coarser bins are two or more increasing coordinates")
+        return as_given(bins)
     channels = slice(0, axis.n_channels) if window is None else axis.window(*window)
     return as_given(axis.edges[channels.start : channels.stop + 1])
 
 
 def _on_bins(spectra: Spectra, bins: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Values and variances summed to bins whose edges are edges of the axis."""
-    if bins.ndim != 1 or len(bins) < 2 or not (np.diff(bins) > 0).all():
-        raise DataError("the edges of coarser bins are two or more increasing coordinates")
     place = np.searchsorted(spectra.axis.edges, bins)
     if place[-1] >= len(spectra.axis.edges) or not np.array_equal(spectra.axis.edges[place], bins):
         raise DataError("coarser bins must end at edges of the axis: counts are never divided")

@@ -16,7 +16,7 @@ from spectraloom.analyze.likelihood.parts import N_NUISANCES
 
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
 _FLOOR = 1e-12  # expected counts are at least this, so that logarithms and ratios stay finite
-_ITERATIONS = 200
+_ITERATIONS = 100
 _FISHER = 1  # steps with the expected information, before those with the observed one
 _EXPECTED = 0.02
 _SHORTENINGS = 20
@@ -72,12 +72,24 @@ def fall(y, variance, mu, new_mu, poisson):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def prior_misfit(theta, priors):  # type: ignore[no-untyped-def]
-    """Squared distances of the nuisances from their priors, in standard deviations."""
+def prior_misfit(a, theta, priors):  # type: ignore[no-untyped-def]
+    """Squared distances from the priors, in standard deviations."""
     total = 0.0
     for z in range(N_NUISANCES):
         if priors.use[z]:
             total += ((theta[z] - priors.center[z]) / priors.spread[z]) ** 2
+    if priors.aim[1] > 0.0:
+        total += beyond_aim(a, priors) ** 2 * priors.aim[1]
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def beyond_aim(a, priors):  # type: ignore[no-untyped-def]
+    """By how much the sum of the marked amounts exceeds its aim."""
+    total = -priors.aim[0]
+    for j in range(len(a)):
+        if priors.member[j]:
+            total += a[j]
     return total
 
 
@@ -152,24 +164,27 @@ def _observe(y, work):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _free_parameters(priors, a, allowed, theta, work):  # type: ignore[no-untyped-def]
+def _free_parameters(priors, a, allowed, theta, held, work):  # type: ignore[no-untyped-def]
     """Number of parameters that the step may move; their numbers and gradients are filled in.
 
-    Amounts at zero take part where they would grow.
+    Amounts at zero take part where they would grow, nuisances unless they are `held`.
     """
     A, J, residual, index = work.A, work.J, work.residual, work.index
     gradient = work.gradient
     k = len(a)
     size = 0
+    pull = beyond_aim(a, priors) * priors.aim[1]
     for j in range(k):
         if a[j] > 0.0 or allowed[j]:
             slope = dot(A[j], residual)
+            if priors.member[j]:
+                slope -= pull
             if a[j] > 0.0 or slope > 0.0:
                 index[size] = j
                 gradient[size] = slope
                 size += 1
     for z in range(N_NUISANCES):
-        if priors.use[z]:
+        if priors.use[z] and not held:
             index[size] = k + z
             gradient[size] = dot(J[z], residual)
             gradient[size] -= (theta[z] - priors.center[z]) / priors.spread[z] ** 2
@@ -196,6 +211,10 @@ def information(work, size, priors):  # type: ignore[no-untyped-def]
         H[i, i] = dot(scaled, left)
         if one >= k:
             H[i, i] += 1.0 / priors.spread[one - k] ** 2
+        elif priors.member[one]:
+            for m in range(i + 1):
+                if index[m] < k and priors.member[index[m]]:
+                    H[i, m] += priors.aim[1]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -357,13 +376,13 @@ def _advance(  # type: ignore[no-untyped-def]
     """
     A, mu, new_a, new_theta = work.A, work.mu, work.new_a, work.new_theta
     new_mu = work.new_mu
-    before = prior_misfit(theta, priors)
+    before = prior_misfit(a, theta, priors)
     part = 1.0
     for _ in range(_SHORTENINGS):
         _propose(a, theta, size, part, work)
         move_to(templates, edges, priors, new_theta, new_a, work)
         expected_counts(A, new_a, poisson, new_mu)
-        won = before - prior_misfit(new_theta, priors)
+        won = before - prior_misfit(new_a, new_theta, priors)
         won += fall(y, variance, mu, new_mu, poisson)
         if leaving or won >= _GOOD * part * slope or (part == 1.0 and abs(won) <= slack):
             a[:] = new_a
@@ -418,13 +437,13 @@ def fit_spectrum(  # type: ignore[no-untyped-def]
     expected_counts(work.A, a, poisson, work.mu)
     slack = _ROUNDING * (misfit(y, variance, work.mu, poisson) + (y.sum() if poisson else 0.0))
     taken = 0
-    settled = False
+    settled = held = False
     while not settled and taken < _ITERATIONS:
         taken += 1
         _weigh(y, variance, poisson, work)
         if poisson and taken > _FISHER:
             _observe(y, work)
-        size = _free_parameters(priors, a, allowed, theta, work)
+        size = _free_parameters(priors, a, allowed, theta, held, work)
         information(work, size, priors)
         leaving = _set_box(priors, allowed, a, theta, size, work)
         if solve_in_box(size, work) < 0.0:
@@ -441,5 +460,9 @@ def fit_spectrum(  # type: ignore[no-untyped-def]
             slopes_at(templates, work.pieces, edges, theta, priors.use, a, work.J)
             _complete(templates, allowed, a, theta, work)
         if not advanced:
-            break
+            # Templates have a kink where an end of their axis passes an edge of the data: a
+            # minimum there has slopes on both sides. The nuisances stay, the amounts go on.
+            if held or not moving:
+                break
+            held, settled = True, False
     return misfit(y, variance, work.mu, poisson), taken if settled else -taken

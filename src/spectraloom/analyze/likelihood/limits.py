@@ -8,7 +8,8 @@ import numpy as np
 from scipy.stats import norm
 
 from spectraloom._typing import FloatArray
-from spectraloom.analyze.likelihood.fit import LikelihoodFit, as_given, templates_of
+from spectraloom.analyze.likelihood.door import as_given, templates_of
+from spectraloom.analyze.likelihood.fit import LikelihoodFit
 from spectraloom.analyze.likelihood.parts import Data
 from spectraloom.analyze.likelihood.tables import TemplateTable
 from spectraloom.errors import DataError

@@ -80,30 +80,42 @@ def locate(grid, edges, theta, pieces):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def layer_weights(nodes, broadening):  # type: ignore[no-untyped-def]
-    """Quadratic interpolation between the three nearest layers, and its derivative.
+    """Smooth interpolation between layers, and its derivative.
+
+    Between two nodes the parabolas centred on either are blended (a Catmull-Rom cubic), so that
+    the derivative is continuous; between the first and the last two there is one parabola.
 
     Returns
     -------
     layer : int, first layer used
     used : int, number of layers
-    weight, dweight : (3,)
+    weight, dweight : (4,)
     """
-    weight = np.zeros(3)
-    dweight = np.zeros(3)
+    weight = np.zeros(4)
+    dweight = np.zeros(4)
     weight[0] = 1.0
     if len(nodes) < 3:
         return 0, 1, weight, dweight
     step = nodes[1] - nodes[0]
     u = (broadening - nodes[0]) / step
-    middle = min(max(int(np.floor(u + 0.5)), 1), len(nodes) - 2)
-    t = u - middle
-    weight[0] = 0.5 * t * (t - 1.0)
-    weight[1] = 1.0 - t * t
-    weight[2] = 0.5 * t * (t + 1.0)
-    dweight[0] = (t - 0.5) / step
-    dweight[1] = -2.0 * t / step
-    dweight[2] = (t + 0.5) / step
-    return middle - 1, 3, weight, dweight
+    piece = min(max(int(np.floor(u)), 0), len(nodes) - 2)
+    first = max(piece - 1, 0)
+    weight[0] = 0.0
+    for center in (piece, piece + 1):
+        if center < 1 or center > len(nodes) - 2:
+            continue
+        t = u - center
+        # Share of this parabola: falls from one at its centre to zero at the other node.
+        share, slope = 1.0 - abs(t), (-1.0 if center == piece else 1.0)
+        if (center == piece and piece == len(nodes) - 2) or (center > piece and piece == 0):
+            share, slope = 1.0, 0.0
+        i = center - 1 - first
+        values = (0.5 * t * (t - 1.0), 1.0 - t * t, 0.5 * t * (t + 1.0))
+        slopes = (t - 0.5, -2.0 * t, t + 0.5)
+        for q in range(3):
+            weight[i + q] += share * values[q]
+            dweight[i + q] += (share * slopes[q] + slope * values[q]) / step
+    return first, min(4, len(nodes) - first), weight, dweight
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)

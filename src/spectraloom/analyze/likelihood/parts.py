@@ -20,12 +20,18 @@ class Templates(NamedTuple):
 
 
 class Priors(NamedTuple):
-    """Which nuisances are fitted, their Gaussian priors and limits: (3,), (3,), (3,), (3, 2)."""
+    """Which nuisances are fitted, their Gaussian priors and limits: (3,), (3,), (3,), (3, 2).
+
+    The sum of the amounts marked in `member` (k + l,) is drawn to `aim[0]` as if it had been
+    measured with the precision (one over variance) `aim[1]`; zero does not draw.
+    """
 
     use: Any
     center: Any
     spread: Any
     bounds: Any
+    member: Any
+    aim: Any
 
 
 class Data(NamedTuple):
