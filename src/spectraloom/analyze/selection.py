@@ -104,8 +104,9 @@ def select_names(
 ) -> LikelihoodFit:
     """Fit each spectrum with the names that it needs.
 
-    Start with nothing but `always`. Add the name with the largest score if its likelihood ratio
-    is significant, drop every name that is not significant beside it, and stop when nothing more
+    Start with `always` and the names that are significant beside all others: none of them is
+    there in the place of several. Add the name with the largest score if its likelihood ratio is
+    significant, drop every name that is not significant beside it, and stop when nothing more
     is gained. Names that are left out have the ratio of the score test.
 
     Parameters
@@ -131,10 +132,11 @@ def select_names(
         the spectrum with most names.
     """
     fixed = np.isin(table.names, list(always))
-    chosen = np.tile(fixed, (n, 1))
-    tried = np.tile(fixed, (n, 1))
     rows, places = np.arange(n), slice(0, len(table.names))
     active: BoolArray = np.ones(n, dtype=bool)
+    first = fit(active, table, [name for name, f in zip(table.names, fixed, strict=True) if not f])
+    chosen = fixed | (judge(first.ratios[:, places], first) < rate)
+    tried = chosen.copy()
     whole = _fit_sets(None, active, chosen, table, fit, fixed)
     for _ in range(_MOST_STEPS):
         candidates = np.where(tried, 0.0, whole.ratios[:, places])
