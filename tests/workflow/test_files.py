@@ -248,8 +248,9 @@ def test_doubts_name_their_reasons(make: Make, trained: Training) -> None:
     assert lines[0] == "7 spectra, 2 not in doubt: A in 2."
     assert lines[1].startswith("Do not trust 1 of 7 (empty): ")
     assert lines[2].startswith("Do not trust 4 of 7 (outlier): ")
-    assert lines[3].startswith("Do not trust 1 of 7 (off the axis): more than 10% of the counts")
-    assert lines[4].startswith("In training, the outlier boundary found ")
+    assert lines[3].startswith("Do not trust 3 of 7 (poor fit): ")
+    assert lines[4].startswith("Do not trust 1 of 7 (off the axis): more than 10% of the counts")
+    assert lines[5].startswith("In training, the outlier boundary found ")
 
 
 def test_a_summary_of_all_and_of_one(make: Make, training: Spectra, trained: Training) -> None:

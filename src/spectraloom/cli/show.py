@@ -259,6 +259,8 @@ def print_benchmark(numbers: Mapping[str, Any]) -> None:
         ("multilabel", "micro_f1"),
         ("unknown", "auc"),
         ("unknown", "recall_at_5pct"),
+        ("unknown", "flagged_unknown"),
+        ("unknown", "flagged_known"),
     ):
         ours, theirs = (part.get(group, {}).get(key) for part in (numbers, numbers["reference"]))
         if ours is not None:

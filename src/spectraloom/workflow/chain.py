@@ -19,11 +19,19 @@ from spectraloom.analyze.explore import (
 )
 from spectraloom.analyze.identifier import Identifier
 from spectraloom.analyze.outlier import OutlierStudy, study_outliers
+from spectraloom.analyze.share_rule import shares_of
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError, LabelError
-from spectraloom.evaluate.metrics import Confusion, SetScores, confusion, set_scores
+from spectraloom.evaluate.metrics import (
+    Confusion,
+    SetScores,
+    confusion,
+    set_errors,
+    set_scores,
+    share_error,
+)
 from spectraloom.evaluate.robustness import RobustnessPoint, robustness
 from spectraloom.evaluate.sets import EvaluationSets, source_labels
 from spectraloom.evaluate.splits import split_by_group
@@ -73,6 +81,37 @@ class Judged:
         background = self.result.provenance["settings"]["background"]
         return [tuple(sorted(set(entry) - {background})) or entry for entry in self.spectra.labels]
 
+    @property
+    def share_error(self) -> float | None:
+        """Mean error of the shares, where columns ``true_<name>`` say what is there."""
+        names = self.result.names
+        known = [f"true_{name}" in self.spectra.columns for name in names]
+        if not any(known):
+            return None
+        true = np.column_stack(
+            [
+                np.nan_to_num(self.spectra.columns[f"true_{name}"])
+                if there
+                else np.zeros(len(self.spectra))
+                for name, there in zip(names, known, strict=True)
+            ]
+        )
+        rows = true.sum(axis=1) > 0
+        return share_error(shares_of(true[rows]), self.result.shares[rows]) if rows.any() else None
+
+    @property
+    def set_errors(self) -> dict[str, int]:
+        """Number of spectra whose set of sources is right, misses some, has too many, or both."""
+        background = self.result.provenance["settings"]["background"]
+        true, found = (
+            [set(entry) - {background} for entry in labels]
+            for labels in (self.spectra.labels, self.result.labels)
+        )
+        kinds = set_errors(true, found)
+        return {
+            kind: int((kinds == kind).sum()) for kind in ("right", "missed", "spurious", "both")
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Scores for JSON; ``not_in_model`` lists labels that the model was never shown."""
         labels = {label for entry in self.spectra.labels for label in entry}
@@ -83,6 +122,8 @@ class Judged:
             "exact_match": self.sets.exact_match,
             "micro_f1": self.sets.micro_f1,
             "macro_f1": self.sets.macro_f1,
+            "set_errors": self.set_errors,
+            "share_error": self.share_error,
             "flagged": flagged(self.result),
             "not_in_model": sorted(labels - set(self.result.names)),
         }

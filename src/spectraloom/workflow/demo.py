@@ -39,9 +39,15 @@ def simulated_sets(seed: int = 0, scale: float = 1.0) -> EvaluationSets:
     axis = common_axis(drawn["training"])
 
     def joined(name: str) -> Spectra:
-        # Parts differ in their truth columns; those that all have are enough here.
+        # Parts differ in their columns of truth: what a part does not name is not in it.
         parts = [
-            part.replace(columns={k: v for k, v in part.columns.items() if k in _SHARED})
+            part.replace(
+                columns={
+                    name: column
+                    for name, column in part.columns.items()
+                    if name in _SHARED or name.startswith("true_")
+                }
+            )
             for part in drawn[name]
         ]
         return onto_axis(parts, axis)

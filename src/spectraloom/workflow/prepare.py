@@ -106,7 +106,10 @@ def prepare(
     _require_known("label", labels, [_label_names(group) for group in groups])
     chosen = [group for group in chosen if len(group)]
     if not chosen:
-        raise DataError("no spectrum is left after selecting detectors and labels")
+        raise DataError(
+            "no spectrum is left after selecting detectors and labels: all labels of a spectrum "
+            "must be among those asked for, the background too where it is one of them"
+        )
     if not keep_duplicates:
         chosen = [remove_duplicates(group) for group in chosen]
     draw = seed if whole_counts else None

@@ -157,7 +157,8 @@ def _require_study(spectra: Spectra, background: str | None) -> None:
         what = f"{several} spectra with several labels" if several else f"sources {sources}"
         raise FitError(
             "an outlier boundary is found by leaving out one source after the other, which takes "
-            f"at least two sources and spectra with one label each; here are {what}: train "
+            f"at least two sources and spectra with one label each; here are {what}: choose "
+            "training spectra with one label (--labels, --detectors, or fewer files), or train "
             "without it (--no-outliers, in Python outliers=False)"
         )
 
@@ -253,10 +254,11 @@ def write_result(result: Result, path: str | Path) -> None:
     """
     path = require_target(path, endings=RESULT_ENDINGS)
     if path.suffix.lower() == ".json":
-        path.write_text(strict_json(result.to_dict()), encoding="utf-8")
+        path.write_text(strict_json(result.to_dict()), encoding="utf-8", errors="backslashreplace")
         return
     head, rows = result_table(result)
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    # A file name need not be text; what is none is shown escaped.
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
         writer = csv.writer(stream)
         writer.writerow(head)
         writer.writerows(rows)
@@ -264,8 +266,10 @@ def write_result(result: Result, path: str | Path) -> None:
 
 def result_table(result: Result) -> tuple[list[str], list[list[Any]]]:
     """Head and rows of a result as a table, one row per spectrum; None is an empty cell."""
-    columns: dict[str, Any] = {"spectrum": list(range(len(result)))}
-    columns |= {name: _cells(result.columns[name]) for name in _CARRIED if name in result.columns}
+    columns: dict[str, Any] = {
+        name: _cells(result.columns[name]) for name in _CARRIED if name in result.columns
+    }
+    columns["spectrum"] = list(range(len(result)))
     columns["found"] = [" + ".join(entry) for entry in result.labels]
     if result.top is not None:
         columns["top"] = result.top.tolist()

@@ -17,6 +17,10 @@ from spectraloom.data.spectra import Spectra
 MOST_OUTSIDE = 0.1
 """Share of the counts outside the axis of the model above which an answer is in doubt."""
 
+MOST_DEVIANCE = 10.0
+"""Deviance per degree of freedom above which the amounts are in doubt: the fit misses the spectrum
+by more than three standard deviations in the average channel."""
+
 _REASONS = {
     "empty": "nothing of what the model knows was found",
     "not_converged": "the fit did not settle",
@@ -24,6 +28,8 @@ _REASONS = {
     "saturated": "a channel or the dead time is at its limit, so that counts are missing",
     "outlier": "the model does not explain the spectrum: an unknown source, or one that is "
     "changed by shielding, scattering or drift",
+    "poor fit": "the fit misses the spectrum by far more than counting explains: amounts and "
+    "shares are rough, and on another kind of detector than that of the model worthless",
     "off the axis": f"more than {MOST_OUTSIDE:.0%} of the counts lie outside the axis of the model",
 }
 
@@ -40,9 +46,12 @@ def doubts(result: Result, spectra: Spectra | None = None) -> dict[str, BoolArra
     Returns
     -------
     dict of str to ndarray of bool, shape (n_spectra,)
-        Every flag of the result and, where spectra were rebinned, ``off the axis``.
+        Every flag of the result, ``poor fit`` for counts and, where spectra were rebinned,
+        ``off the axis``.
     """
     found = {name: np.asarray(flag, dtype=bool) for name, flag in result.flags.items()}
+    if "deviance_per_dof" in result.quality:
+        found["poor fit"] = np.asarray(result.quality["deviance_per_dof"] > MOST_DEVIANCE)
     for column in ("counts_outside", "rate_outside"):
         if spectra is not None and column in spectra.columns:
             outside = np.asarray(spectra.columns[column], dtype=np.float64)
@@ -107,6 +116,6 @@ def _boundary(model: SupervisedNMF) -> Iterator[str]:
     elif np.isfinite(boundary.recall):
         yield (
             f"In training, the outlier boundary found {boundary.recall:.1%} of the spectra of "
-            "sources that were left out; measurements that differ from the training spectra are "
-            "flagged, too."
+            f"sources that were left out, and flagged {boundary.false_alarm:.1%} of the others; "
+            "measurements that differ from the training spectra are flagged more often."
         )
