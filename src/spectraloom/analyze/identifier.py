@@ -13,6 +13,7 @@ from spectraloom import __version__
 from spectraloom._typing import Array, BoolArray, FloatArray
 from spectraloom.analyze.activity import count_rates
 from spectraloom.analyze.base import SpectralEstimator
+from spectraloom.analyze.given import labels_of, numeric_type, plain_settings
 from spectraloom.analyze.likelihood import (
     LikelihoodFit,
     Nuisances,
@@ -39,7 +40,6 @@ from spectraloom.analyze.significance import (
     per_name_rate,
     significance_of,
 )
-from spectraloom.analyze.supervised_nmf import labels_of, numeric_type, plain_settings
 from spectraloom.analyze.variants import background_library, single_sources, variant_library
 from spectraloom.data.axis import Axis
 from spectraloom.data.columns import label_sets

@@ -8,7 +8,8 @@ import numpy as np
 
 from spectraloom._typing import Array
 from spectraloom.analyze.boundary import OutlierBoundary
-from spectraloom.analyze.supervised_nmf import SupervisedNMF, plain_settings
+from spectraloom.analyze.given import plain_settings
+from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.axis import Axis
 from spectraloom.errors import FormatError
 
