@@ -8,7 +8,7 @@ from numba import njit
 from spectraloom.analyze.likelihood.information import group_covariance
 from spectraloom.analyze.likelihood.kernel import em_steps, fit_spectrum, prior_misfit
 from spectraloom.analyze.likelihood.moving import locate, make_work, templates_at
-from spectraloom.analyze.likelihood.parts import N_NUISANCES
+from spectraloom.analyze.likelihood.parts import CHOSEN, MU, N_NUISANCES, STEP
 
 _EM_START = 3
 
@@ -55,7 +55,7 @@ def fit_many(data, templates, priors, groups, tested, start, tolerance, answers)
         answers.iterations[row] = taken
         answers.amounts[row] = a
         answers.theta[row] = theta
-        answers.fitted[row] = work.mu
+        answers.fitted[row] = work.channel[MU]
         group_covariance(variance, data.poisson, priors, groups, a, theta, work, answers, row)
         _test(
             data, templates, priors, groups, tested, a, theta, tolerance, work, room, answers, row
@@ -68,9 +68,9 @@ def place_templates(templates, edges, theta, extra, work):  # type: ignore[no-un
     k = templates.table.shape[1]
     total = len(work.A)
     for j in range(total):
-        work.chosen[j] = j
+        work.number[CHOSEN, j] = j
     locate(templates.grid, edges, theta, work.pieces)
-    templates_at(templates, work.pieces, theta, work.chosen, k, work.A)
+    templates_at(templates, work.pieces, theta, work.number[CHOSEN], k, work.A)
     for j in range(k, total):
         work.A[j] = extra[j - k]
 
@@ -82,7 +82,7 @@ def _start(y, poisson, allowed, a, work):  # type: ignore[no-untyped-def]
     Templates without counts in the bins are not allowed.
     """
     total, n = work.A.shape
-    sums = work.step  # room that the fit itself fills later
+    sums = work.parameter[STEP]  # room that the fit itself fills later
     counts = 0.0
     for c in range(n):
         counts += max(y[c], 0.0)
@@ -95,7 +95,7 @@ def _start(y, poisson, allowed, a, work):  # type: ignore[no-untyped-def]
     for j in range(total):
         a[j] = counts / (usable * sums[j]) if allowed[j] else 0.0
     if poisson and counts > 0.0:
-        em_steps(y, work.A, allowed, sums, a, work.mu, _EM_START)
+        em_steps(y, work.A, allowed, sums, a, work.channel[MU], _EM_START)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

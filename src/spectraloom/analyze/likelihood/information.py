@@ -7,7 +7,16 @@ from numba import njit
 
 from spectraloom.analyze.likelihood.kernel import cholesky_solve, dot, information
 from spectraloom.analyze.likelihood.moving import locate, make_work, templates_at
-from spectraloom.analyze.likelihood.parts import N_NUISANCES
+from spectraloom.analyze.likelihood.parts import (
+    CHOSEN,
+    GRADIENT,
+    INDEX,
+    MU,
+    N_NUISANCES,
+    RESIDUAL,
+    STEP,
+    WEIGHT,
+)
 
 _FLOOR = 1e-12
 _LIMIT_STEPS = 50
@@ -27,18 +36,18 @@ def group_covariance(  # type: ignore[no-untyped-def]
     out[:] = 0.0
     total, n = work.A.shape
     for c in range(n):
-        work.weight[c] = 1.0 / work.mu[c] if poisson else 1.0 / variance[c]
+        work.channel[WEIGHT, c] = 1.0 / work.channel[MU, c] if poisson else 1.0 / variance[c]
     size = 0
     for j in range(total):
         if a[j] > 0.0:
-            work.index[size] = j
+            work.number[INDEX, size] = j
             size += 1
     for z in range(N_NUISANCES):
         if priors.use[z] and priors.bounds[z, 0] < theta[z] < priors.bounds[z, 1]:
-            work.index[size] = total + z
+            work.number[INDEX, size] = total + z
             size += 1
     information(work, size, priors)
-    scale = work.gradient
+    scale = work.parameter[GRADIENT]
     for i in range(size):
         scale[i] = 1.0 / np.sqrt(work.H[i, i])
     for group in range(len(out)):
@@ -47,18 +56,18 @@ def group_covariance(  # type: ignore[no-untyped-def]
         for i in range(size):
             for m in range(i + 1):
                 work.trial[i, m] = work.H[i, m] * scale[i] * scale[m]
-            own = work.index[i] < total and groups[work.index[i]] == group
-            work.step[i] = scale[i] if own else 0.0
+            own = work.number[INDEX, i] < total and groups[work.number[INDEX, i]] == group
+            work.parameter[STEP, i] = scale[i] if own else 0.0
             inside = inside or own
         if not inside:
             continue
-        if not cholesky_solve(work.trial, work.step, size):
+        if not cholesky_solve(work.trial, work.parameter[STEP], size):
             out[group] = np.nan
             out[:, group] = np.nan
             continue
         for i in range(size):
-            if work.index[i] < total:
-                out[group, groups[work.index[i]]] += work.step[i] * scale[i]
+            if work.number[INDEX, i] < total:
+                out[group, groups[work.number[INDEX, i]]] += work.parameter[STEP, i] * scale[i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -78,9 +87,9 @@ def limits_many(  # type: ignore[no-untyped-def]
     shape = np.empty(n)
     for row in range(N):
         for j in range(k):
-            work.chosen[j] = j
+            work.number[CHOSEN, j] = j
         locate(templates.grid, data.edges, theta[row], work.pieces)
-        templates_at(templates, work.pieces, theta[row], work.chosen, k, work.A)
+        templates_at(templates, work.pieces, theta[row], work.number[CHOSEN], k, work.A)
         for j in range(k, total):
             work.A[j] = data.extra[row, j - k]
         for group in range(len(tested)):
@@ -116,7 +125,7 @@ def _without_group(fitted, groups, mixing, amounts, group, work, base, shape):  
             for c in range(n):
                 base[c] = max(base[c] - amounts[j] * work.A[j, c], _FLOOR)
         else:
-            work.index[size] = j
+            work.number[INDEX, size] = j
             size += 1
     return size
 
@@ -142,16 +151,17 @@ def _limit(base, shape, size, variance, poisson, quantiles, work):  # type: igno
 def _deviation(base, size, shape, amount, variance, poisson, work):  # type: ignore[no-untyped-def]
     """Standard deviation of the amount of `shape` if `amount` of it were there."""
     n = len(base)
-    F, column, scale = work.trial, work.step, work.gradient
+    F, column, scale = work.trial, work.parameter[STEP], work.parameter[GRADIENT]
     for c in range(n):
         expected = base[c] + amount * shape[c]
-        work.weight[c] = 1.0 / expected if poisson else 1.0 / variance[c]
+        work.channel[WEIGHT, c] = 1.0 / expected if poisson else 1.0 / variance[c]
     for i in range(size + 1):
-        left = work.A[work.index[i]] if i < size else shape
+        left = work.A[work.number[INDEX, i]] if i < size else shape
         for c in range(n):
-            work.residual[c] = left[c] * work.weight[c]
+            work.channel[RESIDUAL, c] = left[c] * work.channel[WEIGHT, c]
         for m in range(i + 1):
-            F[i, m] = dot(work.residual, work.A[work.index[m]] if m < size else shape)
+            right = work.A[work.number[INDEX, m]] if m < size else shape
+            F[i, m] = dot(work.channel[RESIDUAL], right)
         if not F[i, i] > 0.0:
             return np.nan
         scale[i] = 1.0 / np.sqrt(F[i, i])

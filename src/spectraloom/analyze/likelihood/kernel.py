@@ -12,7 +12,23 @@ import numpy as np
 from numba import njit
 
 from spectraloom.analyze.likelihood.moving import locate, slopes_at, templates_at
-from spectraloom.analyze.likelihood.parts import N_NUISANCES
+from spectraloom.analyze.likelihood.parts import (
+    CHOSEN,
+    COLUMN,
+    GRADIENT,
+    HIGH,
+    INDEX,
+    LOW,
+    MU,
+    N_NUISANCES,
+    NEW_MU,
+    NEXT_STATE,
+    PLACE,
+    RESIDUAL,
+    STATE,
+    STEP,
+    WEIGHT,
+)
 
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
 _FLOOR = 1e-12  # expected counts are at least this, so that logarithms and ratios stay finite
@@ -145,7 +161,7 @@ def em_steps(y, A, allowed, sums, a, mu, steps):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def _weigh(y, variance, poisson, work):  # type: ignore[no-untyped-def]
     """Weights of the channels, and the derivative of the log likelihood by mu."""
-    mu, weight, residual = work.mu, work.weight, work.residual
+    mu, weight, residual = work.channel[MU], work.channel[WEIGHT], work.channel[RESIDUAL]
     for c in range(len(y)):
         w = 1.0 / mu[c] if poisson else 1.0 / variance[c]
         weight[c] = w
@@ -158,7 +174,7 @@ def _observe(y, work):  # type: ignore[no-untyped-def]
 
     A small part of the expected one stays, so that channels without counts have a weight.
     """
-    mu, weight = work.mu, work.weight
+    mu, weight = work.channel[MU], work.channel[WEIGHT]
     for c in range(len(y)):
         weight[c] *= _EXPECTED + (1.0 - _EXPECTED) * y[c] / mu[c]
 
@@ -169,8 +185,8 @@ def _free_parameters(priors, a, allowed, theta, held, work):  # type: ignore[no-
 
     Amounts at zero take part where they would grow, nuisances unless they are `held`.
     """
-    A, J, residual, index = work.A, work.J, work.residual, work.index
-    gradient = work.gradient
+    A, J, residual, index = work.A, work.J, work.channel[RESIDUAL], work.number[INDEX]
+    gradient = work.parameter[GRADIENT]
     k = len(a)
     size = 0
     pull = beyond_aim(a, priors) * priors.aim[1]
@@ -194,9 +210,9 @@ def _free_parameters(priors, a, allowed, theta, held, work):  # type: ignore[no-
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def information(work, size, priors):  # type: ignore[no-untyped-def]
-    """Fill the lower triangle of the Fisher information of the parameters in `work.index`."""
-    A, J, H, weight = work.A, work.J, work.H, work.weight
-    weighted, index = work.weighted, work.index
+    """Fill the lower triangle of the Fisher information of the parameters that were chosen."""
+    A, J, H, weight = work.A, work.J, work.H, work.channel[WEIGHT]
+    weighted, index = work.weighted, work.number[INDEX]
     k, n = A.shape
     for i in range(size):
         one = index[i]
@@ -220,7 +236,7 @@ def information(work, size, priors):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True, error_model="numpy")
 def _set_box(priors, allowed, a, theta, size, work):  # type: ignore[no-untyped-def]
     """Fill how far each parameter may go down and up; True if amounts have to leave."""
-    index, low, high = work.index, work.low, work.high
+    index, low, high = work.number[INDEX], work.parameter[LOW], work.parameter[HIGH]
     k = len(a)
     leaving = False
     for i in range(size):
@@ -240,9 +256,14 @@ def _set_box(priors, allowed, a, theta, size, work):  # type: ignore[no-untyped-
 @njit(cache=True, nogil=True, error_model="numpy")
 def _solve_free(size, ridge, work):  # type: ignore[no-untyped-def]
     """Minimum of the quadratic model over the free parameters, others at their ends."""
-    H, trial, state, place = work.H, work.trial, work.state, work.place
-    low, high, step, gradient = work.low, work.high, work.step, work.gradient
-    column = work.column
+    H, trial, state, place = work.H, work.trial, work.number[STATE], work.number[PLACE]
+    low, high, step, gradient = (
+        work.parameter[LOW],
+        work.parameter[HIGH],
+        work.parameter[STEP],
+        work.parameter[GRADIENT],
+    )
+    column = work.parameter[COLUMN]
     inner = 0
     for i in range(size):
         if state[i] == 0:
@@ -270,8 +291,13 @@ def _solve_free(size, ridge, work):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True, error_model="numpy")
 def _exchange(size, only_last, work):  # type: ignore[no-untyped-def]
     """Move parameters that break a condition to where they belong; number that broke one."""
-    H, state, next_state, step = work.H, work.state, work.next_state, work.step
-    low, high, gradient = work.low, work.high, work.gradient
+    H, state, next_state, step = (
+        work.H,
+        work.number[STATE],
+        work.number[NEXT_STATE],
+        work.parameter[STEP],
+    )
+    low, high, gradient = work.parameter[LOW], work.parameter[HIGH], work.parameter[GRADIENT]
     broken = 0
     for i in range(size - 1, -1, -1):
         target = state[i]
@@ -297,7 +323,7 @@ def _exchange(size, only_last, work):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def solve_in_box(size, work):  # type: ignore[no-untyped-def]
-    """Minimum of the quadratic model between `low` and `high`, left in `work.step`.
+    """Minimum of the quadratic model between `low` and `high`, left in the row STEP.
 
     Block principal pivoting; where blocks do not get better, one parameter is exchanged at a time,
     which ends for certain (Judice and Pires 1994, doi:10.1016/0305-0548(94)90106-6).
@@ -306,7 +332,12 @@ def solve_in_box(size, work):  # type: ignore[no-untyped-def]
     -------
     ridge : float, relative, that was needed against a singular matrix; negative if it failed
     """
-    state, next_state, low, high = work.state, work.next_state, work.low, work.high
+    state, next_state, low, high = (
+        work.number[STATE],
+        work.number[NEXT_STATE],
+        work.parameter[LOW],
+        work.parameter[HIGH],
+    )
     ridge = 0.0
     for i in range(size):
         state[i] = 0 if low[i] < high[i] else -1
@@ -336,8 +367,13 @@ def solve_in_box(size, work):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True, error_model="numpy")
 def _propose(a, theta, size, part, work):  # type: ignore[no-untyped-def]
     """Fill the parameters after a part of the step."""
-    new_a, new_theta, index, step = work.new_a, work.new_theta, work.index, work.step
-    state = work.state
+    new_a, new_theta, index, step = (
+        work.new_a,
+        work.new_theta,
+        work.number[INDEX],
+        work.parameter[STEP],
+    )
+    state = work.number[STATE]
     k = len(a)
     new_a[:] = a
     new_theta[:] = theta
@@ -354,7 +390,7 @@ def _propose(a, theta, size, part, work):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True, error_model="numpy")
 def move_to(templates, edges, priors, theta, a, work):  # type: ignore[no-untyped-def]
     """Bring the templates that are present to `theta`, if any nuisance is fitted."""
-    chosen = work.chosen
+    chosen = work.number[CHOSEN]
     if not priors.use.any():
         return
     size = 0
@@ -374,8 +410,8 @@ def _advance(  # type: ignore[no-untyped-def]
 
     A parabola with the slope at the start and the value at the end says how far to go instead.
     """
-    A, mu, new_a, new_theta = work.A, work.mu, work.new_a, work.new_theta
-    new_mu = work.new_mu
+    A, mu, new_a, new_theta = work.A, work.channel[MU], work.new_a, work.new_theta
+    new_mu = work.channel[NEW_MU]
     before = prior_misfit(a, theta, priors)
     part = 1.0
     for _ in range(_SHORTENINGS):
@@ -398,7 +434,7 @@ def _advance(  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True, error_model="numpy")
 def _complete(templates, allowed, a, theta, work):  # type: ignore[no-untyped-def]
     """Bring the templates that are absent to `theta`."""
-    chosen = work.chosen
+    chosen = work.number[CHOSEN]
     size = 0
     for j in range(len(a)):
         if allowed[j] and a[j] <= 0.0:
@@ -434,8 +470,9 @@ def fit_spectrum(  # type: ignore[no-untyped-def]
     if moving:
         locate(templates.grid, edges, theta, work.pieces)
         slopes_at(templates, work.pieces, edges, theta, priors.use, a, work.J)
-    expected_counts(work.A, a, poisson, work.mu)
-    slack = _ROUNDING * (misfit(y, variance, work.mu, poisson) + (y.sum() if poisson else 0.0))
+    expected_counts(work.A, a, poisson, work.channel[MU])
+    slack = misfit(y, variance, work.channel[MU], poisson) + (y.sum() if poisson else 0.0)
+    slack *= _ROUNDING
     taken = 0
     settled = held = False
     while not settled and taken < _ITERATIONS:
@@ -450,7 +487,7 @@ def fit_spectrum(  # type: ignore[no-untyped-def]
             break
         slope = 0.0
         for i in range(size):
-            slope += work.gradient[i] * work.step[i]
+            slope += work.parameter[GRADIENT, i] * work.parameter[STEP, i]
         settled = slope <= tolerance + slack and not leaving
         advanced = _advance(
             y, variance, poisson, edges, templates, priors, a, theta, size, slope, leaving, slack,
@@ -465,4 +502,4 @@ def fit_spectrum(  # type: ignore[no-untyped-def]
             if held or not moving:
                 break
             held, settled = True, False
-    return misfit(y, variance, work.mu, poisson), taken if settled else -taken
+    return misfit(y, variance, work.channel[MU], poisson), taken if settled else -taken

@@ -6,6 +6,11 @@ from typing import Any, NamedTuple
 
 N_NUISANCES = 3  # gain, offset, broadening
 
+MU, NEW_MU, RESIDUAL, WEIGHT = range(4)
+GRADIENT, STEP, COLUMN, LOW, HIGH = range(5)
+# Which parameter; which is free; -1 at its low end, 0 free, 1 at its high end; templates to move.
+INDEX, PLACE, STATE, NEXT_STATE, CHOSEN = range(5)
+
 
 class Templates(NamedTuple):
     """Cumulative templates: see :class:`~spectraloom.analyze.likelihood.tables.TemplateTable`.
@@ -69,27 +74,20 @@ class Pieces(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Room for one fit; A (k + l, n), J (3, n) and mu (n,) belong to the current parameters."""
+    """Room for one fit; A, J and mu belong to the current parameters.
 
-    A: Any
-    J: Any
-    mu: Any
+    The vectors of a kind are rows of one array, named by the constants of this module: compiled
+    code passes every array of a tuple on by itself.
+    """
+
+    A: Any  # (k + l, n) templates
+    J: Any  # (3, n) derivatives of mu by the nuisances
+    channel: Any  # (4, n) MU ... WEIGHT
     pieces: Pieces
-    residual: Any
-    weight: Any
     weighted: Any  # (k + l + 3, n) rows of A and J times the weights
-    H: Any
-    trial: Any
-    gradient: Any
-    step: Any
-    index: Any
-    place: Any
-    column: Any
-    state: Any  # of each parameter in the step: -1 at its low end, 0 free, 1 at its high end
-    next_state: Any
-    low: Any
-    high: Any
+    H: Any  # (k + l + 3, k + l + 3) information of the parameters in the step
+    trial: Any  # the same for those that are free
+    parameter: Any  # (5, k + l + 3) GRADIENT ... HIGH
+    number: Any  # (5, k + l + 3) INDEX ... CHOSEN
     new_a: Any
     new_theta: Any
-    new_mu: Any
-    chosen: Any

@@ -13,6 +13,7 @@ from numba import njit
 from spectraloom.analyze.likelihood.batch import place_templates
 from spectraloom.analyze.likelihood.kernel import fit_spectrum, prior_misfit
 from spectraloom.analyze.likelihood.moving import make_work
+from spectraloom.analyze.likelihood.parts import MU
 
 _PULL = 1e6  # precision of the pull, relative to that of the amount alone
 _STEPS = 60
@@ -79,9 +80,9 @@ def _alone(data, row, priors, work):  # type: ignore[no-untyped-def]
         if not priors.member[j]:
             continue
         known = 0.0
-        for c in range(len(work.mu)):
+        for c in range(work.A.shape[1]):
             # A channel where nothing is expected counts as one where one count is.
-            w = 1.0 / max(work.mu[c], 1.0) if data.poisson else 1.0 / data.variance[row, c]
+            w = 1.0 / max(work.channel[MU, c], 1.0) if data.poisson else 1.0 / data.variance[row, c]
             known += work.A[j, c] ** 2 * w
         most = max(most, known)
     return 1.0 / np.sqrt(most)
