@@ -180,3 +180,19 @@ def test_means_without_any_background(make: Make) -> None:
 
 def test_sources_stay_sources(make: Make) -> None:
     assert EvaluationSets(make(SOURCES, 8), None, None, None).sources == ("A", "B", "C")
+
+
+def test_errors_of_sets_and_shares_are_counted(make: Make, trained: Training) -> None:
+    spectra = make([("A", "background")], 20, counts=5000.0)
+    judged = judge("x", trained.model, spectra)
+    assert judged.set_errors == {"right": 20, "missed": 0, "spurious": 0, "both": 0}
+    assert judged.share_error is None
+    other = judge(
+        "x", trained.model, spectra.with_columns(labels=[("A", "C")] * 10 + [("B",)] * 10)
+    )
+    assert other.set_errors == {"right": 0, "missed": 10, "spurious": 0, "both": 10}
+    # One half each is what was drawn; all of it A is wrong by one half.
+    known = spectra.with_columns(true_A=[2.5] * 20, true_background=[2.5] * 20)
+    assert judge("x", trained.model, known).share_error == pytest.approx(0.0, abs=0.03)
+    only = spectra.with_columns(true_A=[1.0] * 20, true_background=[np.nan] * 20)
+    assert judge("x", trained.model, only).share_error == pytest.approx(0.5, abs=0.03)

@@ -157,6 +157,7 @@ def judged_section(judged: Judged) -> Section:
             "any of them is right.",
         ),
         scores_table(matrix),
+        set_errors_table(judged),
         drawn(
             lambda: plot.plot_mean_scores(result, judged.combinations),
             "Stacked bars: mean share of each class for the spectra of each true label or "
@@ -183,10 +184,27 @@ def judged_section(judged: Judged) -> Section:
             lambda: plot.plot_error_statistics(result, judged.right),
             "Histograms of explained variance, cosine, largest share and total counts, for right "
             "and wrong spectra.",
-            "Where the errors are.",
+            "Where the errors of the largest source are.",
         )
     )
     return Section(judged.name, blocks)
+
+
+def set_errors_table(judged: Judged) -> Table:
+    """How whole sets of sources are wrong, and how far the shares are off where that is known."""
+    words = {
+        "right": "right",
+        "missed": "some missed, none spurious",
+        "spurious": "all found, some spurious",
+        "both": "some missed and some spurious",
+    }
+    rows = [
+        [words[kind], str(n), percent(n / len(judged.spectra))]
+        for kind, n in judged.set_errors.items()
+    ]
+    if judged.share_error is not None:
+        rows.append(["mean error of the shares", "", percent(judged.share_error)])
+    return Table("Whole sets of sources", ["Set", "Spectra", "Share"], rows)
 
 
 def scores_table(matrix: Confusion) -> Table:
