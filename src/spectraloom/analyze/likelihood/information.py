@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from spectraloom.analyze.likelihood.kernel import cholesky_solve, dot, information
 from spectraloom.analyze.likelihood.moving import locate, make_work, templates_at
 from spectraloom.analyze.likelihood.parts import (
     CHOSEN,
@@ -17,6 +16,7 @@ from spectraloom.analyze.likelihood.parts import (
     STEP,
     WEIGHT,
 )
+from spectraloom.analyze.likelihood.quadratic import cholesky_solve, dot, information
 
 _FLOOR = 1e-12
 _LIMIT_STEPS = 50

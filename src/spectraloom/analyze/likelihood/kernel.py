@@ -14,7 +14,6 @@ from numba import njit
 from spectraloom.analyze.likelihood.moving import locate, slopes_at, templates_at
 from spectraloom.analyze.likelihood.parts import (
     CHOSEN,
-    COLUMN,
     GRADIENT,
     HIGH,
     INDEX,
@@ -22,13 +21,12 @@ from spectraloom.analyze.likelihood.parts import (
     MU,
     N_NUISANCES,
     NEW_MU,
-    NEXT_STATE,
-    PLACE,
     RESIDUAL,
     STATE,
     STEP,
     WEIGHT,
 )
+from spectraloom.analyze.likelihood.quadratic import dot, information, solve_in_box
 
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
 _FLOOR = 1e-12  # expected counts are at least this, so that logarithms and ratios stay finite
@@ -38,9 +36,6 @@ _EXPECTED = 0.02
 _SHORTENINGS = 20
 _GOOD = 0.4  # a step is good if the misfit falls by this part of the slope along it
 _ROUNDING = 1e-14  # relative error of a deviance, per count
-_PIVOT = 1e-13  # relative size under which a pivot counts as zero
-_SMALL = 1e-12  # of an amount, or of a deviance: no reason to exchange parameters
-_EXCHANGES = 3  # full exchanges that may fail to improve before single ones
 _REACH = 0.2  # part of its range that a nuisance moves at a time: the model is local
 
 
@@ -110,43 +105,6 @@ def beyond_aim(a, priors):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
-def dot(a, b):  # type: ignore[no-untyped-def]
-    """Sum of products."""
-    total = 0.0
-    for c in range(len(a)):
-        total += a[c] * b[c]
-    return total
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
-def cholesky_solve(H, b, size):  # type: ignore[no-untyped-def]
-    """Solve H x = b in place, H symmetric in its lower triangle; False if it is singular."""
-    for i in range(size):
-        for j in range(i):
-            total = H[i, j]
-            for m in range(j):
-                total -= H[i, m] * H[j, m]
-            H[i, j] = total * H[j, j]
-        total = H[i, i]
-        for m in range(i):
-            total -= H[i, m] * H[i, m]
-        if not total > _PIVOT * H[i, i]:
-            return False
-        H[i, i] = 1.0 / np.sqrt(total)  # the inverse is what is needed below
-    for i in range(size):
-        total = b[i]
-        for m in range(i):
-            total -= H[i, m] * b[m]
-        b[i] = total * H[i, i]
-    for i in range(size - 1, -1, -1):
-        total = b[i]
-        for m in range(i + 1, size):
-            total -= H[m, i] * b[m]
-        b[i] = total * H[i, i]
-    return True
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def em_steps(y, A, allowed, sums, a, mu, steps):  # type: ignore[no-untyped-def]
     """Multiplicative steps towards the maximum of the likelihood, from any positive start."""
     for _ in range(steps):
@@ -208,31 +166,6 @@ def _free_parameters(priors, a, allowed, theta, held, work):  # type: ignore[no-
     return size
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
-def information(work, size, priors):  # type: ignore[no-untyped-def]
-    """Fill the lower triangle of the Fisher information of the parameters that were chosen."""
-    A, J, H, weight = work.A, work.J, work.H, work.channel[WEIGHT]
-    weighted, index = work.weighted, work.number[INDEX]
-    k, n = A.shape
-    for i in range(size):
-        one = index[i]
-        left = A[one] if one < k else J[one - k]
-        scaled = weighted[i]
-        for c in range(n):
-            scaled[c] = left[c] * weight[c]
-        for m in range(i):
-            other = index[m]
-            right = A[other] if other < k else J[other - k]
-            H[i, m] = dot(scaled, right)
-        H[i, i] = dot(scaled, left)
-        if one >= k:
-            H[i, i] += 1.0 / priors.spread[one - k] ** 2
-        elif priors.member[one]:
-            for m in range(i + 1):
-                if index[m] < k and priors.member[index[m]]:
-                    H[i, m] += priors.aim[1]
-
-
 @njit(cache=True, nogil=True, error_model="numpy")
 def _set_box(priors, allowed, a, theta, size, work):  # type: ignore[no-untyped-def]
     """Fill how far each parameter may go down and up; True if amounts have to leave."""
@@ -251,117 +184,6 @@ def _set_box(priors, allowed, a, theta, size, work):  # type: ignore[no-untyped-
             low[i] = max(priors.bounds[z, 0] - theta[z], -reach)
             high[i] = min(priors.bounds[z, 1] - theta[z], reach)
     return leaving
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _solve_free(size, ridge, work):  # type: ignore[no-untyped-def]
-    """Minimum of the quadratic model over the free parameters, others at their ends."""
-    H, trial, state, place = work.H, work.trial, work.number[STATE], work.number[PLACE]
-    low, high, step, gradient = (
-        work.parameter[LOW],
-        work.parameter[HIGH],
-        work.parameter[STEP],
-        work.parameter[GRADIENT],
-    )
-    column = work.parameter[COLUMN]
-    inner = 0
-    for i in range(size):
-        if state[i] == 0:
-            place[inner] = i
-            inner += 1
-        else:
-            step[i] = low[i] if state[i] < 0 else high[i]
-    for i in range(inner):
-        row = place[i]
-        for m in range(i + 1):
-            trial[i, m] = H[row, place[m]]
-        trial[i, i] *= 1.0 + ridge
-        total = gradient[row]
-        for other in range(size):
-            if state[other] != 0:
-                total -= H[max(row, other), min(row, other)] * step[other]
-        column[i] = total
-    if not cholesky_solve(trial, column, inner):
-        return False
-    for i in range(inner):
-        step[place[i]] = column[i]
-    return True
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _exchange(size, only_last, work):  # type: ignore[no-untyped-def]
-    """Move parameters that break a condition to where they belong; number that broke one."""
-    H, state, next_state, step = (
-        work.H,
-        work.number[STATE],
-        work.number[NEXT_STATE],
-        work.parameter[STEP],
-    )
-    low, high, gradient = work.parameter[LOW], work.parameter[HIGH], work.parameter[GRADIENT]
-    broken = 0
-    for i in range(size - 1, -1, -1):
-        target = state[i]
-        if state[i] == 0:
-            slack = _SMALL * abs(low[i])
-            if step[i] < low[i] - slack:
-                target = -1
-            elif step[i] > high[i] + slack:
-                target = 1
-        elif low[i] < high[i]:
-            pull = gradient[i]
-            for m in range(size):
-                pull -= H[max(i, m), min(i, m)] * step[m]
-            outward = pull < 0.0 if state[i] < 0 else pull > 0.0
-            if not outward and pull * pull > _SMALL * H[i, i]:
-                target = 0
-        if target != state[i]:
-            broken += 1
-            if not only_last or broken == 1:
-                next_state[i] = target
-    return broken
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def solve_in_box(size, work):  # type: ignore[no-untyped-def]
-    """Minimum of the quadratic model between `low` and `high`, left in the row STEP.
-
-    Block principal pivoting; where blocks do not get better, one parameter is exchanged at a time,
-    which ends for certain (Judice and Pires 1994, doi:10.1016/0305-0548(94)90106-6).
-
-    Returns
-    -------
-    ridge : float, relative, that was needed against a singular matrix; negative if it failed
-    """
-    state, next_state, low, high = (
-        work.number[STATE],
-        work.number[NEXT_STATE],
-        work.parameter[LOW],
-        work.parameter[HIGH],
-    )
-    ridge = 0.0
-    for i in range(size):
-        state[i] = 0 if low[i] < high[i] else -1
-    best = size + 1
-    tries = _EXCHANGES
-    for _ in range(10 * size + 50):
-        if not _solve_free(size, ridge, work):
-            ridge = max(10.0 * ridge, 1e-9)
-            if ridge > 1.0:
-                return -1.0
-            continue
-        for i in range(size):
-            next_state[i] = state[i]
-        broken = _exchange(size, tries == 0, work)
-        if broken == 0:
-            return ridge
-        if broken < best:
-            best = broken
-            tries = _EXCHANGES
-        elif tries > 0:
-            tries -= 1
-        for i in range(size):
-            state[i] = next_state[i]
-    return -1.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -471,7 +293,7 @@ def fit_spectrum(  # type: ignore[no-untyped-def]
         locate(templates.grid, edges, theta, work.pieces)
         slopes_at(templates, work.pieces, edges, theta, priors.use, a, work.J)
     expected_counts(work.A, a, poisson, work.channel[MU])
-    slack = misfit(y, variance, work.channel[MU], poisson) + (y.sum() if poisson else 0.0)
+    slack = y.sum() if poisson else misfit(y, variance, work.channel[MU], poisson)
     slack *= _ROUNDING
     taken = 0
     settled = held = False
