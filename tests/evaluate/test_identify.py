@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from spectraloom.analyze.identifier import Identifier
+from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.data import Axis, Result, Spectra
 from spectraloom.evaluate import identify, identify_coverage, identify_injection
 from spectraloom.evaluate.identify import clean_rows, judge_trial, prepare_trial

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spectraloom.analyze.drift import GainTrack
-from spectraloom.analyze.sequence import Alarm, AlarmSeries
+from spectraloom.analyze.identify.drift import GainTrack
+from spectraloom.analyze.identify.sequence import Alarm, AlarmSeries
 from spectraloom.errors import DataError
 from spectraloom.plot import as_png
 from spectraloom.plot.sequence import plot_alarms, plot_gain

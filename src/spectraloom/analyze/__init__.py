@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from spectraloom.analyze.activity import Activity, activity
 from spectraloom.analyze.base import SpectralEstimator
 from spectraloom.analyze.boundary import OutlierBoundary
-from spectraloom.analyze.conformal import ConformalSets
-from spectraloom.analyze.drift import GainTracker
 from spectraloom.analyze.explore import (
     MeanSpectra,
     Similarity,
@@ -14,14 +11,21 @@ from spectraloom.analyze.explore import (
     random_examples,
     similarity,
 )
-from spectraloom.analyze.identifier import Identifier
+from spectraloom.analyze.identify.activity import Activity, activity
+from spectraloom.analyze.identify.conformal import ConformalSets
+from spectraloom.analyze.identify.drift import GainTracker
+from spectraloom.analyze.identify.identifier import Identifier
+from spectraloom.analyze.identify.residual_peaks import (
+    ResidualPeak,
+    line_table,
+    name_residual_peaks,
+)
+from spectraloom.analyze.identify.sequence import SequentialDetector
+from spectraloom.analyze.identify.variants import variant_library
 from spectraloom.analyze.least_squares import nnls
 from spectraloom.analyze.outlier import OutlierStudy, study_outliers
-from spectraloom.analyze.residual_peaks import ResidualPeak, line_table, name_residual_peaks
-from spectraloom.analyze.sequence import SequentialDetector
 from spectraloom.analyze.store import load, load_card, save
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
-from spectraloom.analyze.variants import variant_library
 
 __all__ = [
     "Activity",

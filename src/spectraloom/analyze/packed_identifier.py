@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from spectraloom._typing import Array
-from spectraloom.analyze.identifier import Identifier
+from spectraloom.analyze.identify.identifier import Identifier
+from spectraloom.analyze.identify.misfit import MisfitBoundary
+from spectraloom.analyze.identify.significance import NullDistribution
 from spectraloom.analyze.likelihood import Resolution
-from spectraloom.analyze.misfit import MisfitBoundary
-from spectraloom.analyze.significance import NullDistribution
 from spectraloom.data.axis import Axis
 from spectraloom.data.library import Library
 from spectraloom.errors import FormatError

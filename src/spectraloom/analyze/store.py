@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from spectraloom import __version__
 from spectraloom._typing import Array
-from spectraloom.analyze.identifier import Identifier
+from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.analyze.packed_identifier import pack_identifier, unpack_identifier
 from spectraloom.analyze.packed_nmf import pack_nmf, unpack_nmf
 from spectraloom.analyze.supervised_nmf import SupervisedNMF

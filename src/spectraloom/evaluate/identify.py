@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from spectraloom._typing import Array, BoolArray, FloatArray
-from spectraloom.analyze.identifier import Identifier
+from spectraloom.analyze.identify.identifier import Identifier
+from spectraloom.analyze.identify.variants import variant_library
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
-from spectraloom.analyze.variants import variant_library
 from spectraloom.data.library import Library
 from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra

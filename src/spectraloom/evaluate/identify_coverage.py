@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from spectraloom._typing import FloatArray
-from spectraloom.analyze.identifier import Identifier
+from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.data.axis import Axis
 from spectraloom.data.library import Library
 from spectraloom.data.spectra import Spectra

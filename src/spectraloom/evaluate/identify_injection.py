@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import beta
 
 from spectraloom._typing import BoolArray, FloatArray, IntArray
-from spectraloom.analyze.identifier import Identifier
+from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.library import single_labels
 from spectraloom.data.spectra import Spectra

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls as scipy_nnls
 
-from spectraloom.analyze.identifier import Identifier
+from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.analyze.likelihood import fit_templates, template_table
 from spectraloom.data.library import Library
 from spectraloom.data.spectra import Spectra

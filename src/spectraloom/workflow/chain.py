@@ -17,7 +17,7 @@ from spectraloom.analyze.explore import (
     mean_spectra,
     similarity,
 )
-from spectraloom.analyze.identifier import Identifier
+from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.analyze.outlier import OutlierStudy, study_outliers
 from spectraloom.analyze.share_rule import shares_of
 from spectraloom.analyze.supervised_nmf import SupervisedNMF

@@ -11,7 +11,7 @@ from scipy.interpolate import CubicHermiteSpline
 from sklearn.base import clone
 
 from spectraloom._typing import Array, FloatArray
-from spectraloom.analyze.identifier import Identifier
+from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.analyze.likelihood import Nuisances, fit_templates
 from spectraloom.data.axis import Axis
 from spectraloom.data.columns import label_sets

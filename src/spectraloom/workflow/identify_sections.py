@@ -9,8 +9,8 @@ import numpy as np
 
 from spectraloom import plot
 from spectraloom._typing import FloatArray
-from spectraloom.analyze.identifier import Identifier
-from spectraloom.analyze.residual_peaks import name_residual_peaks
+from spectraloom.analyze.identify.identifier import Identifier
+from spectraloom.analyze.identify.residual_peaks import name_residual_peaks
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import SpectraloomError
 from spectraloom.workflow.chain import Judged, flagged

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from spectraloom import __version__
 from spectraloom.analyze.explore import mean_spectra, similarity
-from spectraloom.analyze.identifier import Identifier
+from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.analyze.outlier import OutlierStudy
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.spectra import Spectra

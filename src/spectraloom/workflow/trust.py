@@ -9,7 +9,7 @@ import numpy as np
 
 from spectraloom._typing import BoolArray
 from spectraloom.analyze.explore import label_text
-from spectraloom.analyze.identifier import Identifier
+from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spectraloom.analyze import Identifier
-from spectraloom.analyze.drift import GainTracker, gain_deviation
+from spectraloom.analyze.identify.drift import GainTracker, gain_deviation
 from spectraloom.analyze.likelihood import Nuisances, fit_templates
 from spectraloom.data import Axis, Library, Spectra
 from spectraloom.data.overlap import overlap_rebin

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spectraloom.analyze.activity import activity
+from spectraloom.analyze.identify.activity import activity
 from spectraloom.data import Result
 from spectraloom.errors import DataError, LabelError
 

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spectraloom.analyze.likelihood import LikelihoodFit, fit_templates, template_table
-from spectraloom.analyze.misfit import (
+from spectraloom.analyze.identify.misfit import (
     MisfitBoundary,
     chance_deviance,
     dispersion_of,
     misfit_per_count,
 )
+from spectraloom.analyze.likelihood import LikelihoodFit, fit_templates, template_table
 from spectraloom.data import Library, Spectra
 from spectraloom.errors import DataError
 

@@ -48,8 +48,8 @@ class ConformalSets:
         Parameters
         ----------
         result : Result
-            Of an :class:`~spectraloom.analyze.identifier.Identifier`, on spectra that taught it
-            nothing.
+            Of an :class:`~spectraloom.analyze.identify.identifier.Identifier`, on spectra that
+            taught it nothing.
         truth : iterable of label sets
             All names present in each spectrum; names without p-value, such as the background,
             play no part.

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import nnls
 from scipy.stats import binom, chi2, norm
 
-from spectraloom.analyze.significance import (
+from spectraloom.analyze.identify.significance import (
     NullDistribution,
     bootstrap_null,
     fit_null,

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spectraloom._typing import BoolArray, FloatArray, IntArray
-from spectraloom.analyze.alarm_rate import AlarmRate, block_maxima
-from spectraloom.analyze.identifier import Identifier
-from spectraloom.analyze.mixtures import fit_shape
+from spectraloom.analyze.identify.alarm_rate import AlarmRate, block_maxima
+from spectraloom.analyze.identify.identifier import Identifier
+from spectraloom.analyze.identify.mixtures import fit_shape
+from spectraloom.analyze.identify.significance import significance_of
 from spectraloom.analyze.share_rule import is_source
-from spectraloom.analyze.significance import significance_of
 from spectraloom.data.axis import require_same_axis
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError, FitError
@@ -140,7 +140,7 @@ class SequentialDetector:
     alarms: long windows overlap more and are fewer in effect, so that each may have a larger
     p-value. Offsets and threshold are learned from a background series, which uses the dependence
     of overlapping windows where Bonferroni's rule would pay for each of them in full (see
-    :class:`~spectraloom.analyze.alarm_rate.AlarmRate`).
+    :class:`~spectraloom.analyze.identify.alarm_rate.AlarmRate`).
 
     Parameters
     ----------

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from spectraloom.analyze import Identifier
-from spectraloom.analyze.alarm_rate import AlarmRate, block_maxima
-from spectraloom.analyze.sequence import AlarmSeries, SequentialDetector, _Memory
+from spectraloom.analyze.identify.alarm_rate import AlarmRate, block_maxima
+from spectraloom.analyze.identify.sequence import AlarmSeries, SequentialDetector, _Memory
 from spectraloom.data import Axis, Library, Spectra
 from spectraloom.errors import AxisError, DataError, FitError, LabelError
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spectraloom._typing import BoolArray, FloatArray
-from spectraloom.analyze.identifier import Identifier
+from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.analyze.likelihood import LikelihoodFit, Nuisances, TemplateTable, fit_templates
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError, FitError

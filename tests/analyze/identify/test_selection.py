@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import binom
 
 from spectraloom.analyze import Identifier
+from spectraloom.analyze.identify.selection import LARGE, score_ratios, sub_table
 from spectraloom.analyze.likelihood import Nuisances, fit_templates, template_table
-from spectraloom.analyze.selection import LARGE, score_ratios, sub_table
 from spectraloom.data import Axis, Library, Spectra
 
 RATE = 0.02
@@ -123,7 +123,7 @@ def test_the_score_foretells_the_likelihood_ratio() -> None:
 
 
 def test_templates_follow_gain_and_offset() -> None:
-    from spectraloom.analyze.selection import templates_on
+    from spectraloom.analyze.identify.selection import templates_on
 
     library = many(3)
     table = template_table([library])

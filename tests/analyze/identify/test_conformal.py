@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from spectraloom.analyze.conformal import ConformalSets
+from spectraloom.analyze.identify.conformal import ConformalSets
 from spectraloom.data import Result
 from spectraloom.errors import DataError, LabelError
 

@@ -11,9 +11,29 @@ from sklearn.utils.validation import check_is_fitted
 
 from spectraloom import __version__
 from spectraloom._typing import Array, BoolArray, FloatArray
-from spectraloom.analyze.activity import count_rates
 from spectraloom.analyze.base import SpectralEstimator
 from spectraloom.analyze.given import labels_of, numeric_type, plain_settings
+from spectraloom.analyze.identify.activity import count_rates
+from spectraloom.analyze.identify.margins import covered, with_margins
+from spectraloom.analyze.identify.misfit import (
+    MisfitBoundary,
+    condition_flags,
+    dispersion_of,
+    misfit_per_count,
+)
+from spectraloom.analyze.identify.mixtures import draw_mixtures, fit_shape
+from spectraloom.analyze.identify.selection import LARGE, select_names, sub_table
+from spectraloom.analyze.identify.significance import (
+    NullDistribution,
+    bootstrap_null,
+    per_name_rate,
+    significance_of,
+)
+from spectraloom.analyze.identify.variants import (
+    background_library,
+    single_sources,
+    variant_library,
+)
 from spectraloom.analyze.likelihood import (
     LikelihoodFit,
     Nuisances,
@@ -23,24 +43,8 @@ from spectraloom.analyze.likelihood import (
     fit_templates,
     template_table,
 )
-from spectraloom.analyze.margins import covered, with_margins
-from spectraloom.analyze.misfit import (
-    MisfitBoundary,
-    condition_flags,
-    dispersion_of,
-    misfit_per_count,
-)
-from spectraloom.analyze.mixtures import draw_mixtures, fit_shape
 from spectraloom.analyze.quality import fit_quality
-from spectraloom.analyze.selection import LARGE, select_names, sub_table
 from spectraloom.analyze.share_rule import is_source
-from spectraloom.analyze.significance import (
-    NullDistribution,
-    bootstrap_null,
-    per_name_rate,
-    significance_of,
-)
-from spectraloom.analyze.variants import background_library, single_sources, variant_library
 from spectraloom.data.axis import Axis
 from spectraloom.data.columns import label_sets
 from spectraloom.data.library import Library
@@ -71,7 +75,7 @@ class Identifier(SpectralEstimator):
         labelled spectra given to ``fit``.
     variants : int or str
         Templates per source if the library is made in ``fit``; see
-        :func:`~spectraloom.analyze.variants.variant_library`.
+        :func:`~spectraloom.analyze.identify.variants.variant_library`.
     background : str or None
         Name that is no source.
     false_alarm_rate : float
@@ -91,15 +95,16 @@ class Identifier(SpectralEstimator):
         Part of the axis to fit; never more than the library covers.
     selection : {"auto", "all", "greedy"}
         ``all`` fits all names at once and tests each against the fit without it. ``greedy`` adds
-        and drops names one by one, see :func:`~spectraloom.analyze.selection.select_names`; in
+        and drops names one by one, see
+        :func:`~spectraloom.analyze.identify.selection.select_names`; in
         large libraries names imitate each other, and at once none would be significant.
         ``auto`` is greedy above 20 names.
     resolution : Resolution or None
         What the broadening widens.
     n_bootstrap : int
         Simulated spectra per level of counts that calibrate the test; 0 takes the theory of
-        :meth:`~spectraloom.analyze.significance.NullDistribution.theory`, as is done where there
-        is no background and where the data are no counts.
+        :meth:`~spectraloom.analyze.identify.significance.NullDistribution.theory`, as is done
+        where there is no background and where the data are no counts.
     random_state : int or None
         Seed of clustering and simulation.
 
@@ -381,7 +386,7 @@ class Identifier(SpectralEstimator):
             missed), ``count_rate`` and ``count_rate_uncertainty`` with live time. ``quality``:
             measures of :func:`~spectraloom.analyze.quality.fit_quality`, ``dispersion``, fitted
             nuisances, ``pile_up`` and ``outlier_probability``. ``flags``: see
-            :func:`~spectraloom.analyze.misfit.condition_flags`.
+            :func:`~spectraloom.analyze.identify.misfit.condition_flags`.
         """
         check_is_fitted(self)
         spectra = self._as_spectra(X)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from spectraloom.analyze import Identifier
+from spectraloom.analyze.identify.residual_peaks import line_table, name_residual_peaks
 from spectraloom.analyze.likelihood import Resolution
-from spectraloom.analyze.residual_peaks import line_table, name_residual_peaks
 from spectraloom.data import Axis, Library, Spectra
 from spectraloom.errors import AxisError, DataError
 from spectraloom.physics.gamma import Lines
