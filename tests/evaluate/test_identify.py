@@ -228,7 +228,7 @@ def test_speed_is_measured(
         "poisson_fit_scipy_nnls_per_second", "poisson_fit_speedup", "poisson_fit_templates",
     }  # fmt: skip
     assert all(np.isfinite(value) and value > 0 for value in found.values())
-    assert found["poisson_fit_templates"] == len(trial.library) + 1
+    assert found["poisson_fit_templates"] == len(trial.library) + 2  # the background has two
     assert found["poisson_fit_speedup"] == pytest.approx(
         found["poisson_fit_per_second"] / found["poisson_fit_scipy_nnls_per_second"]
     )

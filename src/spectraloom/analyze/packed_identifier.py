@@ -9,6 +9,7 @@ import numpy as np
 from spectraloom._typing import Array
 from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.analyze.identify.misfit import MisfitBoundary
+from spectraloom.analyze.identify.settings import check_settings
 from spectraloom.analyze.identify.significance import NullDistribution
 from spectraloom.analyze.likelihood import Resolution
 from spectraloom.data.axis import Axis
@@ -76,7 +77,7 @@ def unpack_identifier(card: dict[str, Any], arrays: dict[str, Array]) -> Identif
         raise FormatError("the model has no library")
     settings["library"] = library if card["library_given"] else None
     model = Identifier(**settings)
-    model.check_settings()
+    check_settings(model.get_params(deep=False))
     model.axis_ = None if card["axis"] is None else Axis.from_dict(arrays["axis"], card["axis"])
     model.n_features_in_ = int(card["n_channels"])
     model.library_, model.background_ = library, _library(card, arrays, "background")
@@ -85,7 +86,7 @@ def unpack_identifier(card: dict[str, Any], arrays: dict[str, Array]) -> Identif
     own = [] if model.background_ is None else [str(model.background)]
     if model.classes_.tolist() != sources + own:
         raise FormatError("the classes of the card are not the names of its library")
-    if model.background_ is not None and model.background_.names != (model.background,):
+    if model.background_ is not None and set(model.background_.names) != {model.background}:
         raise FormatError("the background template has another name than the background")
     if model.axis_ is not None and model.axis_.n_channels != model.n_features_in_:
         raise FormatError(f"the axis has {model.axis_.describe()}, the card another number")

@@ -36,6 +36,7 @@ Progress = Callable[[float, str], None]
 # Fixed before any measured spectrum was looked at; nothing here is tuned on what is judged.
 FALSE_ALARM_RATE = 1e-3  # per spectrum, over all nuclides
 MODEL_ERROR = 0.1
+BACKGROUND_COMPONENTS = 2
 MIN_SHARE = reference.MIN_SHARE  # the labels of these files are in effect a cut on gross counts
 VARIANTS = 4
 _CLEAN = (1.15, 0.05)  # factor and quantile of the gross counts of a file
@@ -121,6 +122,7 @@ def prepare_trial(
             false_alarm_rate=FALSE_ALARM_RATE,
             model_error=MODEL_ERROR,
             min_share=MIN_SHARE,
+            background_components=BACKGROUND_COMPONENTS,
             window=window,
             random_state=seed,
         )
@@ -419,6 +421,7 @@ def _protocol(trial: IdentificationTrial) -> dict[str, Any]:
         "false_alarm_rate": model.false_alarm_rate,
         "model_error": model.model_error,
         "min_share": model.min_share,
+        "background_components": BACKGROUND_COMPONENTS,
         "gain_prior": model.gain,
         "variants": VARIANTS,
         "window_kev": list(model.window or ()),

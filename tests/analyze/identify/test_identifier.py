@@ -325,6 +325,7 @@ def test_two_names_with_the_same_template_are_refused(world: Any, background: Sp
         ({"model_error": -0.1}, "model_error"),
         ({"min_share": 1.0}, "min_share"),
         ({"selection": "some"}, "selection"),
+        ({"background_components": 0}, "background_components"),
         ({"gain": -1.0}, "gain"),
     ],
 )

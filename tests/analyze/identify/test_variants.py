@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spectraloom.analyze import variant_library
-from spectraloom.data import Spectra
+from spectraloom.analyze import nnls, variant_library
+from spectraloom.analyze.identify.variants import background_library
+from spectraloom.data import Axis, Spectra
 from spectraloom.errors import DataError, LabelError
 
 
@@ -59,3 +60,26 @@ def test_what_cannot_be_split_is_refused(world: Any) -> None:
         variant_library(spectra, "shield")
     with pytest.raises(DataError, match="exactly one label"):
         variant_library(spectra.with_columns(labels=[("Cs137", "Co60")] * 40))
+
+
+def test_background_of_several_components_adds_up_and_spans_what_varies() -> None:
+    rng = np.random.default_rng(8)
+    channels = np.arange(64.0)
+    steady, radon = np.exp(-channels / 30.0), np.exp(-0.5 * ((channels - 25.0) / 4.0) ** 2)
+    parts = np.stack([steady / steady.sum(), radon / radon.sum()])
+    amounts = np.column_stack([np.full(200, 3000.0), rng.uniform(0.0, 1500.0, 200)])
+    spectra = Spectra(rng.poisson(amounts @ parts), Axis.regular(0, 640, 64))
+    one = background_library(spectra, None, "background")
+    two = background_library(spectra, None, "background", components=2)
+    assert one is not None
+    assert two is not None
+    assert two.names == ("background", "background")
+    assert two.templates.sum(axis=0).sum() == pytest.approx(one.templates.sum(), rel=0.01)
+    # Every mixture of the true parts is a mixture of the two templates, up to noise.
+    for amount in (0.0, 1500.0):
+        truth = 3000.0 * parts[0] + amount * parts[1]
+        fit = nnls(truth[np.newaxis], two.templates) @ two.templates
+        assert np.abs(fit[0] - truth).sum() < 0.06 * truth.sum()
+        plain = nnls(truth[np.newaxis], one.templates) @ one.templates
+        assert np.abs(plain[0] - truth).sum() > 0.15 * truth.sum()
+    assert background_library(spectra.replace(values=np.zeros((200, 64))), None, "b") is None

@@ -23,6 +23,7 @@ from spectraloom.analyze.identify.misfit import (
 )
 from spectraloom.analyze.identify.mixtures import draw_mixtures, fit_shape
 from spectraloom.analyze.identify.selection import LARGE, select_names, sub_table
+from spectraloom.analyze.identify.settings import check_settings
 from spectraloom.analyze.identify.significance import (
     NullDistribution,
     bootstrap_null,
@@ -78,6 +79,8 @@ class Identifier(SpectralEstimator):
         :func:`~spectraloom.analyze.identify.variants.variant_library`.
     background : str or None
         Name that is no source.
+    background_components : int
+        Templates that the background is made of; more than one lets its shape vary.
     false_alarm_rate : float
         Probability that a spectrum without sources is said to hold any (over all names).
     gain, offset, broadening : float or None
@@ -148,6 +151,7 @@ class Identifier(SpectralEstimator):
         *,
         variants: int | str = 4,
         background: str | None = "background",
+        background_components: int = 1,
         false_alarm_rate: float = 1e-3,
         gain: float | None = 0.02,
         offset: float | None = None,
@@ -164,6 +168,7 @@ class Identifier(SpectralEstimator):
         self.library = library
         self.variants = variants
         self.background = background
+        self.background_components = background_components
         self.false_alarm_rate = false_alarm_rate
         self.gain = gain
         self.offset = offset
@@ -196,7 +201,7 @@ class Identifier(SpectralEstimator):
         FitError
             If settings are out of range, or there is nothing to make a library of.
         """
-        self.check_settings()
+        check_settings(self.get_params(deep=False))
         spectra = self._as_spectra(X, reset=True)
         if spectra.n_channels < 2:
             raise FitError("one channel (n_features = 1) cannot tell sources apart")
@@ -219,22 +224,6 @@ class Identifier(SpectralEstimator):
             "data_sha256": spectra.fingerprint(),
         }
         return self
-
-    def check_settings(self) -> None:
-        """Refuse settings that are out of range.
-
-        Raises
-        ------
-        FitError
-        """
-        per_name_rate(self.false_alarm_rate, 1)
-        if self.n_bootstrap != 0 and not self.n_bootstrap >= 50:
-            raise FitError(f"n_bootstrap is 0 or at least 50, got {self.n_bootstrap!r}")
-        for name in ("model_error", "min_share"):
-            if not 0 <= getattr(self, name) < 1:
-                raise FitError(f"{name} lies from 0 to below 1, got {getattr(self, name)!r}")
-        if self.selection not in ("auto", "all", "greedy"):
-            raise FitError(f"selection is 'auto', 'all' or 'greedy', got {self.selection!r}")
 
     def _fitting(self) -> dict[str, Any]:
         """Settings of the moment that fits are made with, as JSON types."""
@@ -292,7 +281,9 @@ class Identifier(SpectralEstimator):
     def _libraries(self, spectra: Spectra, labels: Array | None) -> tuple[Library, Library | None]:
         background = None
         if self.background is not None:
-            background = background_library(spectra, labels, self.background)
+            background = background_library(
+                spectra, labels, self.background, self.background_components, self.random_state
+            )
         if self.library is None:
             chosen = single_sources(spectra, labels, self.background)
             library = variant_library(

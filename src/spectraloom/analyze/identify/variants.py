@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from spectraloom._typing import Array
-from spectraloom.analyze.loadings import split_into_variants
+from spectraloom.analyze.least_squares import nnls
+from spectraloom.analyze.loadings import loadings_without_labels, split_into_variants
 from spectraloom.data.columns import label_sets
 from spectraloom.data.library import Library, single_labels
 from spectraloom.data.spectra import Spectra
@@ -110,10 +111,45 @@ def single_sources(spectra: Spectra, labels: Array | None, background: str | Non
     return spectra.replace(columns=columns)[rows]
 
 
-def background_library(spectra: Spectra, labels: Array | None, name: str) -> Library | None:
-    """Sum of the spectra that are background alone, or of all without labels; None if empty."""
+def background_library(
+    spectra: Spectra,
+    labels: Array | None,
+    name: str,
+    components: int = 1,
+    seed: int | None = 0,
+) -> Library | None:
+    """Templates of the spectra that are background alone, or of all without labels.
+
+    Parameters
+    ----------
+    spectra : Spectra
+    labels : ndarray of label sets, optional
+    name : str
+        Label of the background.
+    components : int
+        1 takes the sum. More let the shape vary, as radon and surroundings do: a non-negative
+        factorisation under the Poisson likelihood, whose parts add up to the sum.
+    seed : int or None
+        Seed of the factorisation.
+
+    Returns
+    -------
+    Library or None
+        None if there are no counts.
+    """
     rows = np.ones(len(spectra), dtype=bool)
     if labels is not None:
         rows = np.array([tuple(entry) == (name,) for entry in labels], dtype=bool)
-    total = spectra.values[rows].sum(axis=0, dtype=np.float64)
-    return Library(total[np.newaxis], spectra.axis, (name,)) if total.any() else None
+    values = np.asarray(spectra.values[rows], dtype=np.float64)
+    total = values.sum(axis=0)
+    if not total.any():
+        return None
+    if components == 1 or len(values) <= components:
+        return Library(total[np.newaxis], spectra.axis, (name,))
+    parts = loadings_without_labels(values, components, seed)
+    amounts = nnls(values, parts).sum(axis=0)
+    kept = amounts > 0
+    variants = tuple(str(number + 1) for number in np.flatnonzero(kept))
+    return Library(
+        (parts * amounts[:, np.newaxis])[kept], spectra.axis, (name,) * int(kept.sum()), variants
+    )
