@@ -435,3 +435,14 @@ def test_mutations_inside_the_container_do_the_same(
     spectra = Spectra(np.ones((2, 12)), model.axis_)
     assert np.isfinite(model.shares(spectra)).all()
     assert len(model.predict_sets(spectra)) == 2
+
+
+def test_what_cannot_be_written_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+    model = SupervisedNMF(background=None).fit(np.array([[9.0, 1], [1, 9]]), [b"a", b"b"])
+    assert model.classes_.tolist() == ["a", "b"]
+    with pytest.raises(FormatError, match=r"x\.loom: the model cannot be written: No such file"):
+        save(model, tmp_path / "nowhere" / "x.loom")
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(FormatError, match="taken: the model cannot be written"):
+        save(model, tmp_path / "taken")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]

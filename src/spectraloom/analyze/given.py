@@ -52,7 +52,8 @@ def _label_set(entry: Any) -> tuple[str, ...]:
         entry = sorted(entry)
     if not isinstance(entry, (tuple, list, np.ndarray)):
         entry = () if entry is None or entry != entry else (entry,)
-    return tuple(dict.fromkeys(str(label) for label in entry if str(label)))
+    texts = (one.decode() if isinstance(one, bytes) else str(one) for one in entry)
+    return tuple(dict.fromkeys(text for text in texts if text))
 
 
 def numeric_type(y: Any) -> np.dtype[Any] | None:

@@ -65,6 +65,8 @@ def save(model: Model, path: str | Path) -> Path:
     ------
     SpectraloomError
         If the model is of a kind that cannot be saved.
+    FormatError
+        If the file cannot be written; nothing is left behind.
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
     """
@@ -78,10 +80,14 @@ def save(model: Model, path: str | Path) -> Path:
     card = {"format": FORMAT, "class": type(model).__name__, "spectraloom": __version__, **card}
     path = Path(path)
     draft = path.with_name(path.name + ".part")
-    with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(CARD, json.dumps(card, indent=1))
-        archive.writestr(ARRAYS, safetensors.save(arrays), zipfile.ZIP_STORED)
-    draft.replace(path)
+    try:
+        with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(CARD, json.dumps(card, indent=1))
+            archive.writestr(ARRAYS, safetensors.save(arrays), zipfile.ZIP_STORED)
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise FormatError(f"{path}: the model cannot be written: {error.strerror}") from error
     return path
 
 
