@@ -8,10 +8,10 @@ import numpy as np
 
 from spectraloom._typing import FloatArray
 from spectraloom.analyze.identify.identifier import Identifier
+from spectraloom.analyze.identify.mixtures import fit_shape
 from spectraloom.data.axis import Axis
 from spectraloom.data.library import Library
 from spectraloom.data.spectra import Spectra
-from spectraloom.process import rebin_library
 
 COUNTS = (100, 1000, 10_000, 100_000)
 _GAINS = 60  # drifts drawn for each number of counts
@@ -46,7 +46,7 @@ def coverage_of_amounts(
     known, background = _means(library), model.background_
     if background is None:
         return {}
-    under = rebin_library(background, library.axis).templates[0]
+    under = fit_shape(background, library.axis)
     settings = model.get_params(deep=False) | {
         "library": known,
         "n_bootstrap": 0,

@@ -10,6 +10,7 @@ from scipy.stats import beta
 
 from spectraloom._typing import BoolArray, FloatArray, IntArray
 from spectraloom.analyze.identify.identifier import Identifier
+from spectraloom.analyze.identify.mixtures import fit_shape
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.library import single_labels
 from spectraloom.data.spectra import Spectra
@@ -155,7 +156,7 @@ def false_alarm_curve(
         shape = one.values.sum(axis=0, dtype=np.float64)
         shape /= max(shape.sum(), 1.0)
         if model.background_ is not None and model.background_.axis.isclose(one.axis):
-            shape = model.background_.templates[0] / model.background_.templates[0].sum()
+            shape = fit_shape(model.background_, one.axis)
         totals = rng.choice(one.totals, _SIMULATED)
         counts = rng.poisson(totals[:, np.newaxis] * shape).astype(np.float64)
         drawn.append(_p_values(model, Spectra(counts, one.axis)))

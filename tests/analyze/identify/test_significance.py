@@ -113,3 +113,17 @@ def test_the_rate_per_name_gives_the_rate_of_all() -> None:
     for wrong in (0.0, 1.0, -1.0, float("nan")):
         with pytest.raises(DataError, match="false-alarm rate"):
             per_name_rate(wrong, 3)
+
+
+@pytest.mark.parametrize("rate", [0.3, 1e-2, 1e-4])
+def test_the_critical_ratio_has_the_rate_as_its_p_value(rate: float) -> None:
+    weights = np.array([[[0.4, 0.4, 0.2], [0.5, 0.5, 0.0]], [[0.5, 0.3, 0.2], [0.8, 0.2, 0.0]]])
+    null = NullDistribution(np.array([100.0, 1e4]), weights, np.array([[1.0, 1.2], [0.9, 1.0]]))
+    ratios = null.critical(rate, np.array([100.0, 1e4]))
+    found = null.p_values(ratios, np.array([100.0, 1e4]))
+    possible = (1 - weights[:, :, 0]) > rate
+    np.testing.assert_allclose(found[possible], rate, rtol=1e-6)
+    assert (ratios[~possible] < 1e-9).all()
+    middle = null.critical(rate, np.array([1e3]))
+    assert (middle >= ratios.min(axis=0)).all()
+    assert (middle <= ratios.max(axis=0)).all()

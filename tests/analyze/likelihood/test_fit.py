@@ -17,6 +17,7 @@ from spectraloom.analyze.likelihood import (
 )
 from spectraloom.analyze.likelihood import fit as fit_module
 from spectraloom.data import Axis, Library, Spectra
+from spectraloom.errors import DataError
 
 
 def deviance(counts: np.ndarray, expected: np.ndarray) -> np.ndarray:
@@ -219,6 +220,32 @@ def test_gaussian_noise_is_weighted_least_squares(table: TemplateTable, library:
         np.testing.assert_allclose(
             fit.covariance[row][np.ix_(free, free)], np.linalg.inv(weighted @ weighted.T), 1e-6
         )
+
+
+@pytest.mark.parametrize("seconds", [1.0, 10.0])
+def test_rates_of_few_counts_are_not_biased(
+    seconds: float, table: TemplateTable, library: Library
+) -> None:
+    rng = np.random.default_rng(16)
+    truth = np.array([20.0, 30.0, 25.0, 100.0])
+    counts = rng.poisson(np.tile(seconds * truth @ library.templates, (400, 1)))
+    rates = Spectra(counts / seconds, library.axis, "rate", live_time=seconds)
+    of_rates = fit_templates(rates, table).amounts
+    of_counts = fit_templates(Spectra(counts, library.axis), table).amounts / seconds
+    spread = of_counts.std(axis=0)
+    np.testing.assert_array_less(
+        np.abs(of_rates.mean(axis=0) - of_counts.mean(axis=0)), 0.15 * spread
+    )
+    assert of_rates.std(axis=0) == pytest.approx(spread, rel=0.15)
+
+
+@pytest.mark.parametrize("seconds", [0.0, np.nan])
+def test_rates_without_a_live_time_are_refused(
+    seconds: float, table: TemplateTable, library: Library
+) -> None:
+    rates = Spectra(library.templates, library.axis, "rate", live_time=seconds)
+    with pytest.raises(DataError, match="live time above zero"):
+        fit_templates(rates, table)
 
 
 def test_rates_get_their_variance_from_the_live_time(

@@ -16,6 +16,7 @@ from spectraloom.analyze.likelihood import (
     broaden,
     em_amounts,
     fit_templates,
+    pileup_templates,
     template_table,
 )
 from spectraloom.analyze.likelihood.door import templates_of
@@ -168,3 +169,16 @@ def test_a_drift_beyond_the_limit_stays_at_the_limit(
 def test_a_prior_has_a_width(width: float) -> None:
     with pytest.raises(FitError, match="prior width of the gain"):
         Nuisances(gain=width)
+
+
+def test_pileup_of_very_uneven_bins_needs_little_memory() -> None:
+    """A grid as fine as the narrowest bin would have ten million bins."""
+    axis = Axis.from_edges(np.r_[0.0, 1e-4, np.linspace(1.0, 1000.0, 200)])
+    values = np.zeros((3, axis.n_channels))
+    values[0, 100] = 50.0
+    values[1] = 1.0
+    shapes = pileup_templates(values, axis, axis.edges)
+    assert shapes[:2].sum(axis=1) == pytest.approx(1.0)
+    assert not shapes[2].any()
+    # Two pulses of one energy add up to twice that energy.
+    assert shapes[0] @ axis.centers == pytest.approx(2 * axis.centers[100], abs=5.0)

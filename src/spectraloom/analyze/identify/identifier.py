@@ -389,12 +389,15 @@ class Identifier(SpectralEstimator):
         p_values = np.full((len(spectra), len(names)), np.nan)
         p_values[:, : len(sources)] = self._p_values(self._scaled_ratios(fit), fit)
         rate = per_name_rate(self.false_alarm_rate, len(sources))
-        alpha = min(rate, 0.4)  # a limit at higher rates would lie below zero
-        threshold, limit = detection_limits(fit, self.table_, alpha=alpha, beta=_BETA)
-        threshold, limit = threshold[:, column], limit[:, column]
+        # The decision is a test of the likelihood ratio: about the square of amount over deviation.
+        steps = np.full(fit.amounts.shape, significance_of(np.array(min(rate, 0.4))))
+        null, totals = self._null_of(fit)
+        steps[:, column[: len(sources)]] = null.steps(rate, totals)
+        threshold, limit = detection_limits(fit, self.table_, beta=_BETA, quantiles=steps)
+        threshold, limit, steps = threshold[:, column], limit[:, column], steps[:, column]
         widened = np.sqrt(dispersion_of(fit))[:, np.newaxis]
         # An absent name has the uncertainty it would have around zero.
-        absent = threshold / significance_of(np.array(alpha))
+        absent = threshold / steps
         errors = np.where(amounts > 0, fit.uncertainties[:, column], absent) * widened
         decisions = self._decide(amounts, p_values, rate)
         quality, flags = self._trust(spectra, fit)
@@ -480,10 +483,13 @@ class Identifier(SpectralEstimator):
         place = [fit.names.index(name) for name in self.library_.unique_names]
         return fit.ratios[:, place] / dispersion_of(fit)[:, np.newaxis]
 
-    def _p_values(self, scaled: FloatArray, fit: LikelihoodFit) -> FloatArray:
+    def _null_of(self, fit: LikelihoodFit) -> tuple[NullDistribution, FloatArray]:
         # Chance was simulated for counts; a Gaussian likelihood follows the theory.
-        null = self.null_ if fit.poisson else self._theory()
-        return null.p_values(scaled, np.maximum(fit.observed.sum(axis=1), 1.0))
+        return self.null_ if fit.poisson else self._theory(), fit.observed.sum(axis=1)
+
+    def _p_values(self, scaled: FloatArray, fit: LikelihoodFit) -> FloatArray:
+        null, totals = self._null_of(fit)
+        return null.p_values(scaled, totals)
 
     def _decide(self, amounts: FloatArray, p_values: FloatArray, rate: float) -> BoolArray:
         source = is_source(self.classes_.tolist(), self.background)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2, norm
 
-from spectraloom._typing import FloatArray
+from spectraloom._typing import FloatArray, IntArray
 from spectraloom.errors import DataError
 
+_LEAST_RATIO = 0.06  # at high rates any amount decides; a limit needs some threshold
 _SCALES = np.geomspace(0.6, 1.6, 17)
 _EM_STEPS = 60
 # Ratios below this are not told apart: decisions are made in the tail, and the many ratios near
@@ -83,7 +84,30 @@ class NullDistribution:
         # Between two levels the probabilities are mixed, not the weights: both are exact at ends.
         return (1.0 - part) * self._tail(ratios, low) + part * self._tail(ratios, high)
 
-    def _tail(self, ratios: FloatArray, level: FloatArray) -> FloatArray:
+    def critical(self, rate: float, totals: FloatArray) -> FloatArray:
+        """Ratio that chance reaches with probability `rate`, shape (n, k); zero if it never does.
+
+        Parameters
+        ----------
+        rate : float
+        totals : ndarray, shape (n,)
+            Counts of each spectrum.
+        """
+        levels: IntArray = np.arange(len(self.totals), dtype=np.int64)
+        low = np.zeros(self.scales.shape)
+        high = np.full(self.scales.shape, 1e4)
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            above = self._tail(middle, levels) > rate
+            low, high = np.where(above, middle, low), np.where(above, high, middle)
+        at = np.log(np.maximum(totals, 1.0))
+        return np.column_stack([np.interp(at, np.log(self.totals), column) for column in high.T])
+
+    def steps(self, rate: float, totals: FloatArray) -> FloatArray:
+        """Critical ratios as standard deviations of an amount, shape (n, k)."""
+        return np.asarray(np.sqrt(np.maximum(self.critical(rate, totals), _LEAST_RATIO)))
+
+    def _tail(self, ratios: FloatArray, level: IntArray) -> FloatArray:
         weights, scales = self.weights[level], self.scales[level]
         scaled = ratios / scales
         tail = np.zeros_like(ratios)

@@ -21,6 +21,8 @@ from spectraloom.errors import AxisError, DataError, FitError
 NUISANCES = ("gain", "offset", "broadening")
 PILEUP = "pile-up"
 CHUNK = 64  # spectra that a thread fits at a time
+_REWEIGHTINGS = 4
+_LEAST_COUNTS = 0.01  # expected in a channel, for the variance of a rate
 _LEAST_AREA = 1e-6  # part of a template inside the bins under which nothing can be said of it
 _REACH = 3.0  # nuisances stay within this many standard deviations of their prior
 
@@ -209,6 +211,13 @@ def fit_templates(
     found = _solve_all(
         data, table, settings, groups, marks, begin, tolerance=tolerance, progress=progress
     )
+    if spectra.kind == "rate" and spectra.variance is None:
+        # Variances of the values themselves pull the fit down; those of the fit do not.
+        for _ in range(_REWEIGHTINGS):
+            data = data._replace(variance=as_given(_rate_variance(found.fitted, spectra)))
+            found = _solve_all(
+                data, table, settings, groups, marks, begin, tolerance=tolerance, progress=progress
+            )
     member = np.equal.outer(groups, np.arange(len(names))).astype(np.float64)
     return LikelihoodFit(
         names,
@@ -386,16 +395,30 @@ def _on_bins(spectra: Spectra, bins: FloatArray) -> tuple[FloatArray, FloatArray
     if spectra.kind == "counts":
         return values, values
     variance = spectra.variance
-    if variance is None and spectra.kind == "rate" and spectra.live_time is not None:
-        # A channel without counts still has the variance of at least one.
-        times = spectra.live_time[:, np.newaxis]
-        variance = np.maximum(spectra.values, 1.0 / times) / times
+    if variance is None and spectra.kind == "rate":
+        # All channels alike to begin with; the fit then says what each of them varies by.
+        flat = np.broadcast_to(values.mean(axis=1, keepdims=True), values.shape)
+        return values, _rate_variance(flat, spectra)
     if variance is None:
         raise DataError(
             f"spectra of kind {spectra.kind!r} need a variance for a likelihood: give "
             "Spectra(..., variance=...), or raw counts"
         )
     variances = summed(variance)
-    if not (variances > 0).all():
-        raise DataError("the variance of a channel is zero: a likelihood needs it above zero")
+    if not ((variances > 0) & np.isfinite(variances)).all():
+        raise DataError(
+            "the variance of a channel is zero or not finite: a likelihood needs it above zero"
+        )
     return values, variances
+
+
+def _rate_variance(rates: FloatArray, spectra: Spectra) -> FloatArray:
+    """Variance of count rates, for at least a hundredth of a count: rates over live times."""
+    times = spectra.live_time
+    if times is None or not (times > 0).all():
+        raise DataError(
+            "spectra of kind 'rate' need a variance, or a live time above zero for each: give "
+            "them, or raw counts"
+        )
+    seconds = times[:, np.newaxis]
+    return np.asarray(np.maximum(rates, _LEAST_COUNTS / seconds) / seconds)

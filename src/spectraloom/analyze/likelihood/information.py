@@ -100,8 +100,9 @@ def limits_many(  # type: ignore[no-untyped-def]
             size = _without_group(
                 fitted[row], groups, mixing, amounts[row], group, work, base, shape
             )
+            pair = (quantiles[0][row, group], quantiles[1])
             threshold, limit = _limit(
-                base, shape, size, data.variance[row], data.poisson, quantiles, work
+                base, shape, size, data.variance[row], data.poisson, pair, work
             )
             thresholds[row, group] = threshold
             limits[row, group] = limit

@@ -22,6 +22,7 @@ def detection_limits(
     alpha: float = 0.05,
     beta: float = 0.05,
     names: Sequence[str] | None = None,
+    quantiles: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Decision threshold and detection limit of the amount of each name.
 
@@ -39,6 +40,9 @@ def detection_limits(
         The one that was fitted.
     alpha, beta : float
         Probabilities of the errors of the first and second kind.
+    quantiles : ndarray, shape (n, k), optional
+        Decision thresholds in standard deviations, where the decision is another test than
+        amount over standard deviation; instead of `alpha`.
     names : sequence of str, optional
         All names of the table by default; others are nan.
 
@@ -70,9 +74,10 @@ def detection_limits(
         as_given(fit.observed), as_given(fit.variances), as_given(fit.edges), as_given(fit.extra),
         fit.poisson,
     )  # fmt: skip
+    steps = np.full((n, k), norm.isf(alpha)) if quantiles is None else as_given(quantiles)
     limits_many(
         fit.fitted, data, templates_of(table), as_given(fit.groups), mixing, marks,
-        fit.template_amounts, fit.nuisances, (float(norm.isf(alpha)), float(norm.isf(beta))),
+        fit.template_amounts, fit.nuisances, (steps, float(norm.isf(beta))),
         thresholds, limits,
     )  # fmt: skip
     return thresholds, limits

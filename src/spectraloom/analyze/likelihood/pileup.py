@@ -9,7 +9,8 @@ from spectraloom._typing import Array, FloatArray
 from spectraloom.data.axis import Axis
 from spectraloom.data.overlap import overlap_rebin
 
-_CHUNK = 2048
+_VALUES = 1 << 23  # numbers in memory at a time
+_FINEST = 4  # even bins per channel, at most
 
 
 def pileup_templates(values: Array, axis: Axis, edges: FloatArray) -> FloatArray:
@@ -34,13 +35,16 @@ def pileup_templates(values: Array, axis: Axis, edges: FloatArray) -> FloatArray
     ndarray, shape (n, m)
         Zero where a spectrum is empty.
     """
-    width = float(axis.widths.min())
+    # As fine as the axis, but no finer than needed where a few bins are very narrow.
+    span = max(axis.edges[-1], edges[-1]) - min(axis.edges[0], 0.0)
+    width = max(float(axis.widths.min()), span / (_FINEST * axis.n_channels))
     n_bins = int(np.ceil(max(axis.edges[-1], edges[-1]) / width))
     energies = np.arange(n_bins + 1) * width
     pairs = np.arange(2 * n_bins) * width  # bins i and j add up to i + j + 1 in the mean
     out = np.zeros((len(values), len(edges) - 1))
-    for start in range(0, len(values), _CHUNK):
-        rows = slice(start, start + _CHUNK)
+    chunk = max(_VALUES // (8 * n_bins), 1)
+    for start in range(0, len(values), chunk):
+        rows = slice(start, start + chunk)
         even = overlap_rebin(np.maximum(values[rows], 0), axis.edges, energies)
         summed = np.maximum(fftconvolve(even, even, axes=1), 0.0)
         shapes = overlap_rebin(summed, pairs + 0.5 * width, edges)
