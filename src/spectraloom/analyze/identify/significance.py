@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.stats import chi2, norm
@@ -93,15 +94,13 @@ class NullDistribution:
         totals : ndarray, shape (n,)
             Counts of each spectrum.
         """
-        levels: IntArray = np.arange(len(self.totals), dtype=np.int64)
-        low = np.zeros(self.scales.shape)
-        high = np.full(self.scales.shape, 1e4)
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            above = self._tail(middle, levels) > rate
-            low, high = np.where(above, middle, low), np.where(above, high, middle)
         at = np.log(np.maximum(totals, 1.0))
-        return np.column_stack([np.interp(at, np.log(self.totals), column) for column in high.T])
+        return np.column_stack(
+            [
+                np.interp(at, np.log(self.totals), column)
+                for column in _critical_levels(self, rate).T
+            ]
+        )
 
     def steps(self, rate: float, totals: FloatArray) -> FloatArray:
         """Critical ratios as standard deviations of an amount, shape (n, k)."""
@@ -114,6 +113,19 @@ class NullDistribution:
         for degrees in range(1, self.weights.shape[2]):
             tail += weights[:, :, degrees] * chi2.sf(scaled, degrees)
         return np.where(ratios > 0, tail, 1.0)
+
+
+@lru_cache(maxsize=32)
+def _critical_levels(null: NullDistribution, rate: float) -> FloatArray:
+    """Critical ratios at the levels of a null distribution, by bisection, shape (n_levels, k)."""
+    levels: IntArray = np.arange(len(null.totals), dtype=np.int64)
+    low = np.zeros(null.scales.shape)
+    high = np.full(null.scales.shape, 1e4)
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        above = null._tail(middle, levels) > rate
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return high
 
 
 def fit_null(ratios: FloatArray, degrees: int) -> tuple[FloatArray, float]:
