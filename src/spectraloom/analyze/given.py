@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -79,3 +80,11 @@ def plain_settings(settings: dict[str, Any]) -> dict[str, Any]:
         if name == "window" and value is not None:
             plain[name] = [float(edge) for edge in value]
     return plain
+
+
+def given_settings(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of a model from what :func:`plain_settings` gave."""
+    settings = dict(plain)
+    if settings.get("window") is not None:
+        settings["window"] = tuple(settings["window"])
+    return settings

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from spectraloom._typing import Array
+from spectraloom.analyze.given import given_settings
 from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.analyze.identify.misfit import MisfitBoundary
 from spectraloom.analyze.identify.settings import check_settings
@@ -67,9 +68,7 @@ def unpack_identifier(card: dict[str, Any], arrays: dict[str, Array]) -> Identif
     FormatError
         If numbers do not fit together. What else is wrong raises as it comes.
     """
-    settings = dict(card["parameters"])
-    if settings.get("window") is not None:
-        settings["window"] = tuple(settings["window"])
+    settings = given_settings(card["parameters"])
     if settings.get("resolution") is not None:
         settings["resolution"] = Resolution(*settings["resolution"])
     library = _library(card, arrays, "library")

@@ -8,7 +8,7 @@ import numpy as np
 
 from spectraloom._typing import Array
 from spectraloom.analyze.boundary import OutlierBoundary
-from spectraloom.analyze.given import plain_settings
+from spectraloom.analyze.given import given_settings, plain_settings
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.axis import Axis
 from spectraloom.errors import FormatError
@@ -46,9 +46,7 @@ def unpack_nmf(card: dict[str, Any], arrays: dict[str, Array]) -> SupervisedNMF:
     FormatError
         If numbers do not fit together. What else is wrong raises as it comes.
     """
-    settings = dict(card["parameters"])
-    if settings.get("window") is not None:
-        settings["window"] = tuple(settings["window"])
+    settings = given_settings(card["parameters"])
     model = SupervisedNMF(**settings)
     model._check_settings()
     model.axis_ = None if card["axis"] is None else Axis.from_dict(arrays["axis"], card["axis"])

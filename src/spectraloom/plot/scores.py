@@ -119,6 +119,15 @@ def _top_share(result: Result) -> FloatArray:
     return np.where(chosen, result.shares, 0.0).sum(axis=1)
 
 
+def _true_labels(result: Result, truth: Sequence[Any] | Array) -> tuple[Array, list[str]]:
+    """True label of each spectrum as text, and each label once; no more than a figure can show."""
+    true = truth_texts(truth, len(result))
+    require_some(len(result), "results")
+    labels = sorted(set(true.tolist()))
+    require_at_most(len(labels), _MOST_LABELS, "labels", "choose spectra of fewer labels")
+    return true, labels
+
+
 def plot_score_scatter(result: Result, truth: Sequence[Any] | Array, *, seed: int = 0) -> Figure:
     """Scatter matrix of the shares, with colour and marker by true label.
 
@@ -137,10 +146,7 @@ def plot_score_scatter(result: Result, truth: Sequence[Any] | Array, *, seed: in
     DataError
         If the length differs, there is nothing to show, or too much for one figure.
     """
-    true = truth_texts(truth, len(result))
-    require_some(len(result), "results")
-    labels = sorted(set(true.tolist()))
-    require_at_most(len(labels), _MOST_LABELS, "labels", "choose spectra of fewer labels")
+    true, labels = _true_labels(result, truth)
     rows = np.arange(len(result))
     if len(rows) > _MOST_POINTS:
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[:_MOST_POINTS])
@@ -208,10 +214,7 @@ def plot_mean_scores(result: Result, truth: Sequence[Any] | Array) -> Figure:
     DataError
         If the length differs, there is nothing to show, or too much for one figure.
     """
-    true = truth_texts(truth, len(result))
-    require_some(len(result), "results")
-    labels = sorted(set(true.tolist()))
-    require_at_most(len(labels), _MOST_LABELS, "labels", "choose spectra of fewer labels")
+    true, labels = _true_labels(result, truth)
     shares = result.shares
     means = np.stack([shares[true == label].mean(axis=0) for label in labels])
     sizes = [int((true == label).sum()) for label in labels]
