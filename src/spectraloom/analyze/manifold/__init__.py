@@ -1,0 +1,12 @@
+"""Signatures that deform, and the unmixing of spectra with them."""
+
+from __future__ import annotations
+
+from spectraloom.analyze.manifold.signature import (
+    Deformation,
+    SignatureModel,
+    TabulatedSignature,
+    join_signatures,
+)
+
+__all__ = ["Deformation", "SignatureModel", "TabulatedSignature", "join_signatures"]
