@@ -124,7 +124,7 @@ def template_table(
     layers = []
     for node in spaced:
         parts = [
-            _cumulative(
+            cumulative_on(
                 _unit_templates(library)
                 if not (follows and node > 0)
                 else broaden(_unit_templates(library), library.axis, float(node), width),
@@ -224,10 +224,21 @@ def _unit_templates(library: Library) -> FloatArray:
     return np.asarray(templates / areas)
 
 
-def _cumulative(
+def cumulative_on(
     templates: FloatArray, axis: Axis, grid: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Values and slopes of the monotone cubic on the grid, shape (k, m)."""
+    """Cumulative templates, and their densities, on a grid; each of shape (k, m).
+
+    Exact at the edges of the axis, a monotone cubic between them, constant beyond.
+
+    Parameters
+    ----------
+    templates : ndarray, shape (k, n_channels)
+    axis : Axis
+        Of the templates, on bins.
+    grid : ndarray, shape (m,)
+        Increasing coordinates.
+    """
     edges = axis.edges
     cumulative = np.concatenate([np.zeros((len(templates), 1)), np.cumsum(templates, axis=1)], 1)
     curve = PchipInterpolator(edges, cumulative, axis=1)
