@@ -41,7 +41,7 @@ class ManifoldFit:
         Latents as fits have them.
     deviance : ndarray, shape (n,)
         Poisson deviance, or sum of squares over variances; without the prior.
-    degrees_of_freedom : int
+    degrees_of_freedom : ndarray of int, shape (n,)
         Bins less templates less latents.
     fitted, observed, variances : ndarray, shape (n, n_bins)
     poisson : bool
@@ -56,7 +56,7 @@ class ManifoldFit:
     template_amounts: FloatArray
     inner: FloatArray
     deviance: FloatArray
-    degrees_of_freedom: int
+    degrees_of_freedom: Array
     fitted: FloatArray
     observed: FloatArray
     variances: FloatArray
@@ -156,6 +156,21 @@ def fit_manifold(
         as_given(values), as_given(variances), table.edges, spectra.kind == "counts"
     )
     found = fit_counts(counts, table, allowed, start=start, tolerance=tolerance, progress=progress)
+    free = int(allowed.sum()) + len(table.layout)
+    return fit_of(table, counts, found, np.full(len(values), max(values.shape[1] - free, 1)))
+
+
+def fit_of(table: ManifoldTable, counts: Counts, found: Found, degrees: Array) -> ManifoldFit:
+    """What compiled code filled in, by name and in units.
+
+    Parameters
+    ----------
+    table : ManifoldTable
+    counts : Counts
+    found : Found
+    degrees : ndarray of int, shape (n,)
+        Degrees of freedom.
+    """
     member = np.equal.outer(table.groups, np.arange(len(table.names))).astype(np.float64)
     return ManifoldFit(
         table,
@@ -165,13 +180,26 @@ def fit_manifold(
         found.amounts,
         found.latents,
         found.deviance,
-        max(values.shape[1] - int(allowed.sum()) - len(table.layout), 1),
+        degrees,
         found.fitted,
-        values,
-        variances,
+        np.asarray(counts.y),
+        np.asarray(counts.variance),
         bool(counts.poisson),
         np.abs(found.iterations),
         found.iterations > 0,
+    )
+
+
+def empty_answers(n: int, table: ManifoldTable) -> Found:
+    """Room for the answers of n spectra."""
+    k, size = len(table.groups), len(table.layout)
+    return Found(
+        np.empty((n, k)),
+        np.empty((n, size)),
+        np.empty(n),
+        np.empty(n, dtype=np.int64),
+        np.empty((n, len(table.edges) - 1)),
+        np.empty((n, k + size, k + size)),
     )
 
 
@@ -209,8 +237,7 @@ def fit_counts(
     """
     from spectraloom.analyze.manifold.batch import fit_many
 
-    n, m = counts.y.shape
-    k, size = len(table.groups), len(table.layout)
+    n, size = len(counts.y), len(table.layout)
     given = np.zeros((0, size))
     if start is not None:
         given = table.layout.to_inner(np.asarray(start, dtype=np.float64))
@@ -220,14 +247,7 @@ def fit_counts(
                 f"{given.shape}"
             )
         given = np.clip(given, *table.prior.bounds.T)
-    found = Found(
-        np.empty((n, k)),
-        np.empty((n, size)),
-        np.empty(n),
-        np.empty(n, dtype=np.int64),
-        np.empty((n, m)),
-        np.empty((n, k + size, k + size)),
-    )
+    found = empty_answers(n, table)
 
     def solve(first: int) -> int:
         rows = slice(first, min(first + _CHUNK, n))

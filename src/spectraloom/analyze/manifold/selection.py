@@ -1,0 +1,174 @@
+"""Which of the sources that deform are in a spectrum: greedy selection by likelihood ratio."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from spectraloom._typing import BoolArray, FloatArray
+from spectraloom.analyze.likelihood.door import as_given
+from spectraloom.analyze.likelihood.fit import on_bins
+from spectraloom.analyze.manifold.fit import ManifoldFit, empty_answers, fit_of
+from spectraloom.analyze.manifold.parts import Counts
+from spectraloom.analyze.manifold.table import ManifoldTable
+from spectraloom.data.spectra import Spectra
+from spectraloom.errors import DataError
+
+_CHUNK = 32
+_LEAST = 1e-12  # of the largest expected content: bins without background tell all
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ManifoldSelection:
+    """Sources chosen in n spectra, and the fit with these sources.
+
+    Parameters
+    ----------
+    fit : ManifoldFit
+    chosen : ndarray of bool, shape (n, n_names)
+        The background is always chosen.
+    p_values : ndarray, shape (n, n_names)
+        By chance, of at least the likelihood ratio; nan for the background.
+    ratios : ndarray, shape (n, n_names)
+        Twice the log of the likelihood ratio against the set without a name, or of the set with
+        it where it was not chosen; nan for the background.
+    """
+
+    fit: ManifoldFit
+    chosen: BoolArray
+    p_values: FloatArray
+    ratios: FloatArray
+
+
+def select_sources(
+    spectra: Spectra,
+    table: ManifoldTable,
+    *,
+    false_alarm_rate: float = 0.01,
+    tolerance: float = 1e-3,
+    progress: Callable[[float, str], None] | None = None,
+) -> ManifoldSelection:
+    """Choose sources one by one, forward and backward, each with its deformation fitted.
+
+    A source is added if chance makes a likelihood ratio as large with less than the false-alarm
+    rate over the number of sources that are left (Bonferroni), and dropped if it is no longer
+    worth that. An amount cannot be negative: half of the chances are no gain at all (Chernoff). The
+    first source brings its deformation with it, of which nothing is known without it: the ratio is
+    the largest along a curve, whose chance follows from the length of the curve of normalised
+    scores (Hotelling's tube; exact for many counts but for terms smaller still). Later sources
+    share the deformation that is known already, unless each has its own.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        On an axis that has the edges of the table.
+    table : ManifoldTable
+        With a background, or several sources at least.
+    false_alarm_rate : float
+        Probability that a spectrum is said to hold any source that it does not.
+    tolerance : float
+        Of the deviance.
+    progress : callable, optional
+
+    Raises
+    ------
+    DataError
+        If the rate does not lie between 0 and 1, or sources deform along several coordinates.
+
+    References
+    ----------
+    P. Paul, J. Bobin et al., MoSeVa. H. Hotelling, Am. J. Math. 61 (1939) 440,
+    doi:10.2307/2371512. R. B. Davies, Biometrika 74 (1987) 33, doi:10.1093/biomet/74.1.33.
+    H. Chernoff, Ann. Math. Stat. 25 (1954) 573, doi:10.1214/aoms/1177728725.
+    """
+    from spectraloom.analyze.manifold.choosing import select_many
+
+    if not 0 < false_alarm_rate < 1:
+        raise DataError(f"a false-alarm rate lies between 0 and 1, got {false_alarm_rate!r}")
+    values, variances = on_bins(spectra, table.edges)
+    counts = Counts(
+        as_given(values), as_given(variances), table.edges, spectra.kind == "counts"
+    )
+    n, k = len(values), len(table.groups)
+    n_sources = len(table.layout.sources)
+    always = np.arange(k) >= n_sources
+    arcs = np.zeros(k)
+    arcs[:n_sources] = score_arcs(table)
+    found = empty_answers(n, table)
+    chosen = np.zeros((n, k), dtype=bool)
+    p_values, ratios = np.ones((n, k)), np.zeros((n, k))
+
+    def solve(first: int) -> int:
+        rows = slice(first, min(first + _CHUNK, n))
+        select_many(
+            counts._replace(y=counts.y[rows], variance=counts.variance[rows]),
+            table.nodes, table.prior, as_given(always), table.starts, as_given(arcs),
+            table.latents.individual, float(false_alarm_rate), float(tolerance),
+            type(found)(*(array[rows] for array in found)), chosen[rows], p_values[rows],
+            ratios[rows],
+        )  # fmt: skip
+        return rows.stop
+
+    starts = range(0, n, _CHUNK)
+    with ThreadPoolExecutor(max(min(len(starts), os.cpu_count() or 1), 1)) as pool:
+        for stop in pool.map(solve, starts):
+            if progress is not None:
+                progress(stop / n, "selecting")
+    n_names = len(table.names)
+    by_name = np.ones((n, n_names), dtype=bool)
+    by_name[:, :n_sources] = chosen[:, :n_sources]
+    outs = [np.full((n, n_names), np.nan) for _ in range(2)]
+    for out, array in zip(outs, (p_values, ratios), strict=True):
+        out[:, :n_sources] = array[:, :n_sources]
+    free = int(always.sum()) + chosen[:, :n_sources].sum(axis=1) + len(table.layout)
+    degrees = np.maximum(values.shape[1] - free, 1)
+    return ManifoldSelection(fit_of(table, counts, found, degrees), by_name, *outs)
+
+
+def score_arcs(table: ManifoldTable) -> FloatArray:
+    """Length of the curve of normalised scores of every source over the background.
+
+    The score of a source at one deformation, for background alone, is a standard normal number;
+    along the deformation it turns by this angle in all, after what the background takes of it.
+
+    Parameters
+    ----------
+    table : ManifoldTable
+
+    Returns
+    -------
+    ndarray, shape (n_sources,)
+        Radians; zero for a source that does not deform.
+    """
+    nodes, layout = table.nodes, table.layout
+    n_sources, d = layout.sources.shape
+    if d > 1:
+        raise DataError(
+            f"the chance of a first source is known for one deformation, the signatures have {d}: "
+            "fit them with known names"
+        )
+    if d == 0:
+        return np.zeros(n_sources)
+    places = np.linspace(0.0, 1.0, 257)
+    inner = np.tile(layout.prior.center, (len(places), 1))
+    inner[:, np.unique(layout.sources)] = places[:, np.newaxis]
+    from spectraloom.analyze.manifold.table import templates_on
+
+    curves = np.stack([templates_on(nodes, table.edges, point) for point in inner])
+    under = curves[:, n_sources:].mean(axis=0)
+    expected = under.sum(axis=0) if len(under) else curves[:, :n_sources].mean(axis=(0, 1))
+    expected = np.maximum(expected, _LEAST * expected.max())
+    scaled = curves / np.sqrt(expected)
+    arcs = np.zeros(n_sources)
+    span, _ = np.linalg.qr((under / np.sqrt(expected)).T) if len(under) else (None, None)
+    for j in range(n_sources):
+        scores = scaled[:, j]
+        if span is not None:
+            scores = scores - (scores @ span) @ span.T
+        scores = scores / np.maximum(np.linalg.norm(scores, axis=1, keepdims=True), 1e-300)
+        arcs[j] = np.linalg.norm(np.diff(scores, axis=0), axis=1).sum()
+    return arcs
