@@ -139,9 +139,38 @@ def test_bad_input_is_refused(identifier: Identifier) -> None:
             GainTracker(identifier, walk=walk, interval=interval)
     without = Identifier(identifier.library, gain=None, n_bootstrap=0, pileup=False)
     without.fit(Spectra(np.ones((1, N), dtype=np.int64), AXIS))
-    with pytest.raises(FitError, match="no prior of the gain"):
+    with pytest.raises(FitError, match="without a prior of the gain"):
         GainTracker(without)
     with pytest.raises(DataError, match="one spectrum of counts"):
         GainTracker(identifier).step(series(np.zeros(2), 10.0, 1))
     with pytest.raises(DataError, match="one spectrum of counts"):
         GainTracker(identifier).step(Spectra(np.ones((1, N)), AXIS, "intensity"))
+
+
+def test_the_settings_of_the_fit_are_used_whatever_is_set_later(identifier: Identifier) -> None:
+    spectra = series(np.linspace(0.0, 0.01, 20), 3000.0, 12)
+    before = GainTracker(identifier).track(spectra)
+    changed = Identifier(identifier.library, gain=0.02, pileup=False, n_bootstrap=0)
+    exact = np.round(1e7 * moved(BACKGROUND, 0.0)).astype(np.int64)
+    changed.fit(Spectra(exact, AXIS)).set_params(gain=None, offset=5.0, window=(0.0, 100.0))
+    np.testing.assert_array_equal(GainTracker(changed).track(spectra).gains, before.gains)
+
+
+def test_window_and_pileup_are_those_of_the_identifier(identifier: Identifier) -> None:
+    exact = np.round(1e7 * moved(BACKGROUND, 0.0)).astype(np.int64)
+    given = {"gain": 0.02, "n_bootstrap": 0, "window": (200.0, 1500.0), "pileup": True}
+    model = Identifier(identifier.library, **given).fit(Spectra(exact, AXIS))
+    spectrum = series(np.array([0.01]), 20000.0, 13, source=5000.0)
+    tracker = GainTracker(model)
+    tracker.step(spectrum)
+    fitted = float(model.analyze(spectrum).quality["gain"][0])
+    assert tracker.gain == pytest.approx(fitted, abs=1e-5)  # the same fit under the same prior
+    changed = spectrum.values.copy()
+    changed[:, AXIS.window(1600.0, 3000.0)] += 50  # outside of the window, so without influence
+    other = GainTracker(Identifier(identifier.library, **given | {"pileup": False}).fit(
+        Spectra(exact, AXIS)
+    ))  # fmt: skip
+    first = other.step(spectrum)[0]
+    assert other.gain == first
+    other.reset()
+    assert other.step(Spectra(changed, AXIS))[0] == first

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spectraloom._typing import BoolArray, FloatArray
 from spectraloom.analyze.identify.identifier import Identifier
-from spectraloom.analyze.likelihood import LikelihoodFit, Nuisances, TemplateTable, fit_templates
+from spectraloom.analyze.likelihood import LikelihoodFit, Nuisances, TemplateTable
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError, FitError
 
 _JUMP = 5.0  # standard deviations of the sum of the last innovations that are no drift
 _SUMMED = (1, 2, 4, 8)  # innovations that are summed
-_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +39,15 @@ class GainTrack:
     def __len__(self) -> int:
         return len(self.gains)
 
+    @staticmethod
+    def concatenate(parts: Sequence[GainTrack]) -> GainTrack:
+        """One track of parts that follow each other."""
+        return GainTrack(
+            np.concatenate([part.gains for part in parts]),
+            np.concatenate([part.uncertainties for part in parts]),
+            np.concatenate([part.jumps for part in parts]),
+        )
+
 
 class GainTracker:
     """Follow a slowly drifting gain through spectra too short to show it alone.
@@ -53,7 +62,8 @@ class GainTracker:
     Parameters
     ----------
     identifier : Identifier
-        Fitted, with a prior of the gain.
+        Fitted, with a prior of the gain. Templates, priors, window and pile-up are those that it
+        was fitted with.
     walk : float
         Standard deviation by which the gain walks in a second, relative. Slower walks average
         over more spectra, faster ones follow sooner.
@@ -90,8 +100,11 @@ class GainTracker:
     ) -> None:
         if not hasattr(identifier, "table_"):
             raise FitError("a gain is tracked with the templates of a fitted identifier")
-        if identifier.gain is None:
-            raise FitError("the identifier has no prior of the gain: give it one, e.g. gain=0.02")
+        if identifier.fitted_with_["gain"] is None:
+            raise FitError(
+                "the identifier was fitted without a prior of the gain, so that none can be followed: "
+                "fit it with one, e.g. gain=0.02"
+            )
         for name, value in (("walk", walk), ("interval", interval)):
             if not 0 < value < np.inf:
                 raise FitError(f"{name} is above zero, got {value!r}")
@@ -100,9 +113,14 @@ class GainTracker:
         self.interval = interval
         self.reset()
 
+    @property
+    def widest(self) -> float:
+        """Standard deviation of the gain where nothing is known: the prior of the identifier."""
+        return float(self.identifier.fitted_with_["gain"])
+
     def reset(self) -> None:
         """Forget the series: the gain is as wide as the prior of the identifier."""
-        self.gain, self.uncertainty = 0.0, float(self.identifier.gain or 0.0)
+        self.gain, self.uncertainty = 0.0, self.widest
         self._innovations: list[float] = []
 
     def step(self, spectrum: Spectra) -> tuple[float, float, bool]:
@@ -124,7 +142,12 @@ class GainTracker:
             raise DataError(
                 f"a step takes one spectrum of counts, got {len(spectrum)} of {spectrum.kind}"
             )
-        widest = float(self.identifier.gain or 0.0)
+        if not spectrum.axis.is_calibrated:
+            raise DataError(
+                f"a gain is tracked on a calibrated axis, got {spectrum.axis.describe()}: "
+                "calibrate the spectra first"
+            )
+        widest = self.widest
         predicted = min(float(np.hypot(self.uncertainty, self.walk * self.interval**0.5)), widest)
         gain, uncertainty, held = self._posterior(spectrum, self.gain, predicted)
         # Under the walk the innovations are independent standard normal numbers: the fit has
@@ -169,25 +192,30 @@ class GainTracker:
         self, spectrum: Spectra, center: float, spread: float, *, start: float | None = None
     ) -> tuple[float, float, bool]:
         """Gain, its standard deviation given a Gaussian prior, and whether limits hold it."""
-        nuisances = Nuisances(
-            spread,
-            self.identifier.offset,
-            self.identifier.broadening,
-            centers=(center, 0.0, 0.0),
-        )
+        expecting = at_gain(self.identifier, center, spread)
         begin = np.array([[center if start is None else start, 0.0, 0.0]])
-        fit = fit_templates(
-            spectrum,
-            self.identifier.table_,
-            window=self.identifier.window,
-            nuisances=nuisances,
-            start=begin,
-            tolerance=_TOLERANCE,
-        )
-        deviation = gain_deviation(fit, self.identifier.table_, nuisances)
+        table, nuisances = expecting.table_, expecting._nuisances
+        fit = expecting._fit(spectrum, table, start=begin)
+        deviation = gain_deviation(fit, table, nuisances)
         gain = float(fit.nuisances[0, 0])
-        low, high = nuisances.bounds(self.identifier.table_)[0]
+        low, high = nuisances.bounds(table)[0]
         return gain, min(deviation, spread), not low < gain < high
+
+
+def at_gain(identifier: Identifier, gain: float, spread: float) -> Identifier:
+    """A copy of a fitted identifier that expects the gain at another place; nothing is fitted.
+
+    Parameters
+    ----------
+    identifier : Identifier
+        Fitted.
+    gain, spread : float
+        Center and standard deviation of the prior of the gain.
+    """
+    other = copy(identifier)
+    own = identifier._nuisances
+    other._nuisances = replace(own, gain=spread, centers=(gain, *own.centers[1:]))
+    return other
 
 
 def gain_deviation(fit: LikelihoodFit, table: TemplateTable, nuisances: Nuisances) -> float:

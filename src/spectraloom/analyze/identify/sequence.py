@@ -9,9 +9,11 @@ import numpy as np
 
 from spectraloom._typing import BoolArray, FloatArray, IntArray
 from spectraloom.analyze.identify.alarm_rate import AlarmRate, block_maxima
+from spectraloom.analyze.identify.drift import GainTrack, GainTracker, at_gain
 from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.analyze.identify.mixtures import fit_shape
 from spectraloom.analyze.identify.significance import significance_of
+from spectraloom.analyze.identify.window_gains import WindowGains, at_gains, wander
 from spectraloom.analyze.share_rule import is_source
 from spectraloom.data.axis import require_same_axis
 from spectraloom.data.spectra import Spectra
@@ -22,6 +24,7 @@ _CHUNK = 256  # spectra whose windows are summed and fitted at a time
 _BLOCK = 4  # longest windows to a block of the rate of false alarms
 _TRIAL_CHUNK = 16
 _LEAST_P = 1e-300
+_REACH = 2.0  # widths of its prior that a simulated gain walks at most
 _HOUR = 3600.0
 
 
@@ -78,6 +81,8 @@ class AlarmSeries:
         Whether an alarm is held.
     interval : float
         Seconds from one spectrum to the next.
+    gains : GainTrack or None
+        Of the series, where the gain was followed.
     """
 
     alarms: tuple[Alarm, ...]
@@ -87,6 +92,7 @@ class AlarmSeries:
     threshold: float
     on: BoolArray
     interval: float
+    gains: GainTrack | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -142,6 +148,10 @@ class SequentialDetector:
     of overlapping windows where Bonferroni's rule would pay for each of them in full (see
     :class:`~spectraloom.analyze.identify.alarm_rate.AlarmRate`).
 
+    With `gain_walk` the gain is followed from spectrum to spectrum
+    (:class:`~spectraloom.analyze.identify.drift.GainTracker`), and each window is fitted with what
+    was known of it before the window began. Where the gain jumps, windows begin anew.
+
     Parameters
     ----------
     identifier : Identifier
@@ -155,6 +165,11 @@ class SequentialDetector:
     hours : float or None
         Hours of background that are simulated to learn the rate of false alarms; None takes the
         background series as it was measured.
+    gain_walk : float or None
+        Standard deviation by which the gain walks in a second, relative, see
+        :class:`~spectraloom.analyze.identify.drift.GainTracker`; simulated background has such a
+        walk. None does not follow the gain: each window finds its own, from the prior of the
+        identifier.
     confidence : float
         Probability that the true rate of false alarms is no larger than stated, given the limited
         hours it was learned from.
@@ -203,6 +218,7 @@ class SequentialDetector:
         *,
         interval: float = 1.0,
         hours: float | None = 12.0,
+        gain_walk: float | None = None,
         confidence: float = 0.95,
         random_state: int | None = 0,
     ) -> None:
@@ -211,6 +227,7 @@ class SequentialDetector:
         self.longest = longest
         self.interval = interval
         self.hours = hours
+        self.gain_walk = gain_walk
         self.confidence = confidence
         self.random_state = random_state
 
@@ -257,7 +274,7 @@ class SequentialDetector:
         parts = (
             self._simulated(n) if values is None else (values[i : i + _CHUNK] for i in _starts(n))
         )
-        memory = _Memory(self.longest, background.n_channels)
+        memory = self._memory()
         largest, done = [], 0
         for part in parts:
             largest.append(self._window_scores(memory, part).max(axis=2))
@@ -298,6 +315,25 @@ class SequentialDetector:
             )
         if getattr(self.identifier, "background_", None) is None:
             raise FitError("alarms need an identifier that was fitted with a background")
+        self._tracker()  # says what is wrong with the walk
+
+    def _tracker(self) -> GainTracker | None:
+        if self.gain_walk is None:
+            return None
+        return GainTracker(self.identifier, walk=self.gain_walk, interval=self.interval)
+
+    def _memory(self) -> _Memory:
+        tracker = self._tracker()
+        gains = None if tracker is None else WindowGains(tracker, self.longest)
+        return _Memory(self.longest, self.axis_.n_channels, gains)
+
+    def _walked(self, n: int, rng: np.random.Generator) -> FloatArray | None:
+        """Gain of a simulated series; None where it is not followed."""
+        tracker = self._tracker()
+        if tracker is None:
+            return None
+        step = tracker.walk * tracker.interval**0.5
+        return wander(n, step, _REACH * tracker.widest, rng)
 
     def _simulated(self, n: int) -> Iterator[FloatArray]:
         """Background of n spectra, whose level goes up and down as that of the series.
@@ -307,10 +343,13 @@ class SequentialDetector:
         """
         rng = np.random.default_rng(self.random_state)
         once = np.concatenate([self.level_, self.level_[::-1]])  # forth and back: no jumps
+        gains = self._walked(n, rng)
         for first in _starts(n):
             rows = np.arange(first, min(first + _CHUNK, n)) % len(once)
             shape = rng.gamma(self.background_ * self.n_background_ + 0.5)
             shape /= shape.sum()
+            if gains is not None:
+                shape = at_gains(shape, self.axis_.edges, gains[first : first + len(rows)])
             yield rng.poisson(once[rows, np.newaxis] * shape)
 
     # -- using ---------------------------------------------------------------------------
@@ -331,12 +370,14 @@ class SequentialDetector:
         stream = self.stream()
         alarms: dict[int, Alarm] = {}
         scores, lengths, on = [], [], []
+        tracks: list[GainTrack] = []
         for first in _starts(len(spectra)):
             rows, length, states = stream.advance(spectra[first : first + _CHUNK])
             scores.append(rows)
             lengths.append(length)
             on += [state is not None for state in states]
             alarms |= {state.start: state for state in states if state is not None}
+            tracks += [] if stream.track is None else [stream.track]
             if progress is not None:
                 progress(len(on) / len(spectra), "series")
         if not len(spectra):
@@ -349,6 +390,7 @@ class SequentialDetector:
             self.threshold_,
             np.array(on, dtype=bool),
             self.interval,
+            GainTrack.concatenate(tracks) if tracks else None,
         )
 
     def stream(self) -> AlarmStream:
@@ -410,10 +452,16 @@ class SequentialDetector:
         first = int(rng.integers(len(level)))
         stream = self.stream()
         quiet = self.longest - 1
+        gains = self._walked(quiet + wait, rng)
         for start in range(-quiet, wait, _TRIAL_CHUNK):
             times = np.arange(start, min(start + _TRIAL_CHUNK, wait))
-            expected = level[(first + times) % len(level), np.newaxis] * shape
-            expected = expected + (times >= 0)[:, np.newaxis] * source
+            own, more = shape, source
+            if gains is not None:
+                own, more = (
+                    at_gains(one, self.axis_.edges, gains[times + quiet]) for one in (shape, source)
+                )
+            expected = level[(first + times) % len(level), np.newaxis] * own
+            expected = expected + (times >= 0)[:, np.newaxis] * more
             held = stream.advance(Spectra(rng.poisson(expected), self.axis_))[2]
             for time, alarm in zip(times.tolist(), held, strict=True):
                 if time >= 0 and alarm is not None and alarm.last - quiet == time:
@@ -424,14 +472,31 @@ class SequentialDetector:
         """Minus the log of the p-value of each new spectrum, window and name; zero by default."""
         sums, number, end = memory.windows(values, self.windows)
         scores = np.zeros((len(values), len(self.windows), len(self.names)))
-        result = self.identifier.analyze(Spectra(sums, self.axis_))
-        source = is_source(list(result.names), self.identifier.background)
+        if memory.gains is None:
+            scores[end, number] = self._scores_of(self.identifier, sums)
+            return scores
+        memory.gains.advance(Spectra(values, self.axis_))
+        lengths = np.array(self.windows)[number]
+        centers, spreads, whole = memory.gains.expected(end, lengths)
+        # Windows with the same prior are fitted together.
+        pairs, which = np.unique(np.column_stack([centers, spreads]), axis=0, return_inverse=True)
+        for place, (center, spread) in enumerate(pairs.tolist()):
+            rows = whole & (which.ravel() == place)
+            if rows.any():
+                expecting = at_gain(self.identifier, center, spread)
+                scores[end[rows], number[rows]] = self._scores_of(expecting, sums[rows], center)
+        return scores
+
+    def _scores_of(self, identifier: Identifier, sums: FloatArray, gain: float = 0.0) -> FloatArray:
+        """Minus the log of the p-values of the names that windows may claim, shape (n, k)."""
+        begin = np.tile([gain, 0.0, 0.0], (len(sums), 1))
+        result = identifier.analyze(Spectra(sums, self.axis_), start=begin)
+        source = is_source(list(result.names), identifier.background)
         amounts = result.amounts[:, source]
         others = amounts.sum(axis=1, keepdims=True) - amounts
         p_values = np.clip(result.details["p_value"][:, source], _LEAST_P, 1.0)
-        claimed = amounts > self.identifier.model_error * others
-        scores[end, number] = np.where(claimed, -np.log(p_values), 0.0)
-        return scores
+        claimed = amounts > identifier.model_error * others
+        return np.where(claimed, -np.log(p_values), 0.0)
 
 
 class AlarmStream:
@@ -445,10 +510,16 @@ class AlarmStream:
 
     def __init__(self, detector: SequentialDetector) -> None:
         self._detector = detector
-        self._memory = _Memory(detector.longest, detector.axis_.n_channels)
+        self._memory = detector._memory()
         self._seen = 0
         self._alarm: Alarm | None = None
         self._peak = 0.0
+
+    @property
+    def track(self) -> GainTrack | None:
+        """Gain of the spectra taken last, where it is followed."""
+        gains = self._memory.gains
+        return None if gains is None else gains.track
 
     def step(self, spectrum: Spectra) -> Alarm | None:
         """Take the next spectrum.
@@ -516,9 +587,10 @@ class AlarmStream:
 
 
 class _Memory:
-    """The last spectra of a series, as many as the longest window needs."""
+    """The last spectra of a series, as many as the longest window needs, and their gain."""
 
-    def __init__(self, longest: int, n_channels: int) -> None:
+    def __init__(self, longest: int, n_channels: int, gains: WindowGains | None = None) -> None:
+        self.gains = gains
         self._kept = np.zeros((0, n_channels))
         self._longest = longest
 
