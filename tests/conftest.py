@@ -58,6 +58,12 @@ def gamma_flow_zip() -> Path:
     return find_data("gamma_flow/example_dataset_left.zip")
 
 
+@pytest.fixture(scope="session")
+def steel_sphere_zip() -> Path:
+    """Four nuclides in steel spheres, in the layout published with SemSun."""
+    return find_data("steel_sphere/steel_sphere_4.zip")
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """A seeded generator, fresh for each test."""

@@ -12,7 +12,7 @@ from spectraloom.io.instruments.specutils import NATIVE_READERS
 from spectraloom.io.npy import gamma_flow
 from spectraloom.io.source import Source
 from spectraloom.io.stores import npz, zarr_store
-from spectraloom.io.tables import excel
+from spectraloom.io.tables import excel, steel_sphere
 from spectraloom.io.tables import text as table
 
 
@@ -59,6 +59,7 @@ READERS: tuple[Reader, ...] = (
     *NATIVE_READERS,
     iec61455.READER,
     chn.READER,
+    steel_sphere.READER,
     table.CSV_READER,
     archive.READER,
 )
