@@ -14,6 +14,7 @@ from spectraloom._typing import Array, BoolArray, FloatArray
 from spectraloom.analyze.base import SpectralEstimator
 from spectraloom.analyze.given import labels_of, numeric_type, plain_settings
 from spectraloom.analyze.identify.activity import count_rates
+from spectraloom.analyze.identify.decision_limits import decision_limits
 from spectraloom.analyze.identify.margins import covered, with_margins
 from spectraloom.analyze.identify.misfit import (
     MisfitBoundary,
@@ -40,7 +41,6 @@ from spectraloom.analyze.likelihood import (
     Nuisances,
     Resolution,
     TemplateTable,
-    detection_limits,
     fit_templates,
     template_table,
 )
@@ -57,7 +57,6 @@ Progress = Callable[[float, str], None]
 _LEVELS = (100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5)  # counts at which chance is simulated
 _BROADENINGS = tuple(np.linspace(0.0, 0.5, 6))
 _TOLERANCE = 1e-3  # of the deviance: far below what any decision turns on
-_BETA = 0.05  # probability to miss an amount at its detection limit
 
 
 class Identifier(SpectralEstimator):
@@ -389,16 +388,15 @@ class Identifier(SpectralEstimator):
         p_values = np.full((len(spectra), len(names)), np.nan)
         p_values[:, : len(sources)] = self._p_values(self._scaled_ratios(fit), fit)
         rate = per_name_rate(self.false_alarm_rate, len(sources))
-        # The decision is a test of the likelihood ratio: about the square of amount over deviation.
-        steps = np.full(fit.amounts.shape, significance_of(np.array(min(rate, 0.4))))
-        null, totals = self._null_of(fit)
-        steps[:, column[: len(sources)]] = null.steps(rate, totals)
-        threshold, limit = detection_limits(fit, self.table_, beta=_BETA, quantiles=steps)
-        threshold, limit, steps = threshold[:, column], limit[:, column], steps[:, column]
+        moving = self._nuisances if self.library_.axis.is_calibrated else None
+        limits = decision_limits(
+            fit, self.table_, sources, self._null_of(fit), rate,
+            model_error=self.model_error, nuisances=moving,
+        )  # fmt: skip
+        absent, threshold, limit = (part[:, column] for part in limits)
         widened = np.sqrt(dispersion_of(fit))[:, np.newaxis]
         # An absent name has the uncertainty it would have around zero.
-        absent = threshold / steps
-        errors = np.where(amounts > 0, fit.uncertainties[:, column], absent) * widened
+        errors = np.where(amounts > 0, fit.uncertainties[:, column] * widened, absent)
         decisions = self._decide(amounts, p_values, rate)
         quality, flags = self._trust(spectra, fit)
         return Result(
@@ -411,8 +409,8 @@ class Identifier(SpectralEstimator):
             details={
                 "p_value": p_values,
                 "significance": significance_of(p_values),
-                "decision_threshold": threshold * widened,
-                "detection_limit": limit * widened,
+                "decision_threshold": threshold,
+                "detection_limit": limit,
                 **count_rates(spectra, amounts, errors),
             },
             quality=quality,

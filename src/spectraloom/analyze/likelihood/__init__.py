@@ -6,7 +6,7 @@ from spectraloom.analyze.likelihood.binning import adaptive_edges, information_l
 from spectraloom.analyze.likelihood.door import binned_templates
 from spectraloom.analyze.likelihood.em import em_amounts
 from spectraloom.analyze.likelihood.fit import LikelihoodFit, Nuisances, fit_templates
-from spectraloom.analyze.likelihood.limits import detection_limits
+from spectraloom.analyze.likelihood.limits import detection_limits, ratio_limits
 from spectraloom.analyze.likelihood.pileup import pileup_templates
 from spectraloom.analyze.likelihood.profile import profile_intervals
 from spectraloom.analyze.likelihood.tables import (
@@ -30,5 +30,6 @@ __all__ = [
     "information_loss",
     "pileup_templates",
     "profile_intervals",
+    "ratio_limits",
     "template_table",
 ]

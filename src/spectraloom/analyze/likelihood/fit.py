@@ -244,7 +244,7 @@ def _data_of(
     spectra: Spectra, table: TemplateTable, bins: FloatArray, pileup: bool
 ) -> tuple[Data, tuple[str, ...], IntArray]:
     """Spectra on their bins, with the names and groups of all templates that are fitted."""
-    values, variances = _on_bins(spectra, bins)
+    values, variances = on_bins(spectra, bins)
     extra = np.zeros((*values.shape[:1], 0, values.shape[1]))
     names, groups = table.names, table.groups
     if pileup:
@@ -265,6 +265,14 @@ def _start_of(start: FloatArray | None, n: int) -> FloatArray:
             f"got shape {begin.shape}"
         )
     return begin
+
+
+def data_of(fit: LikelihoodFit) -> Data:
+    """What was fitted, as compiled code takes it."""
+    return Data(
+        as_given(fit.observed), as_given(fit.variances), as_given(fit.edges), as_given(fit.extra),
+        fit.poisson,
+    )  # fmt: skip
 
 
 def priors_of(settings: Nuisances, table: TemplateTable, member: BoolArray) -> Priors:
@@ -379,7 +387,7 @@ def _bin_edges(
     return as_given(axis.edges[channels.start : channels.stop + 1])
 
 
-def _on_bins(spectra: Spectra, bins: FloatArray) -> tuple[FloatArray, FloatArray]:
+def on_bins(spectra: Spectra, bins: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Values and variances summed to bins whose edges are edges of the axis."""
     place = np.searchsorted(spectra.axis.edges, bins)
     if place[-1] >= len(spectra.axis.edges) or not np.array_equal(spectra.axis.edges[place], bins):

@@ -97,19 +97,18 @@ def limits_many(  # type: ignore[no-untyped-def]
             limits[row, group] = np.nan
             if not tested[group]:
                 continue
-            size = _without_group(
+            size = without_group(
                 fitted[row], groups, mixing, amounts[row], group, work, base, shape
             )
-            pair = (quantiles[0][row, group], quantiles[1])
             threshold, limit = _limit(
-                base, shape, size, data.variance[row], data.poisson, pair, work
+                base, shape, size, data.variance[row], data.poisson, quantiles, work
             )
             thresholds[row, group] = threshold
             limits[row, group] = limit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _without_group(fitted, groups, mixing, amounts, group, work, base, shape):  # type: ignore[no-untyped-def]
+def without_group(fitted, groups, mixing, amounts, group, work, base, shape):  # type: ignore[no-untyped-def]
     """Fill the expected counts without a group, and its shape; number of templates beside it."""
     n = len(base)
     k = mixing.shape[1]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import norm
 
-from spectraloom._typing import FloatArray
+from spectraloom._typing import BoolArray, FloatArray
 from spectraloom.analyze.likelihood.door import as_given, templates_of
-from spectraloom.analyze.likelihood.fit import LikelihoodFit
-from spectraloom.analyze.likelihood.parts import Data
+from spectraloom.analyze.likelihood.fit import LikelihoodFit, Nuisances, data_of, priors_of
+from spectraloom.analyze.likelihood.parts import Demands
 from spectraloom.analyze.likelihood.tables import TemplateTable
 from spectraloom.errors import DataError
 
@@ -22,15 +22,15 @@ def detection_limits(
     alpha: float = 0.05,
     beta: float = 0.05,
     names: Sequence[str] | None = None,
-    quantiles: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
-    """Decision threshold and detection limit of the amount of each name.
+    """Decision threshold and detection limit of the amount of each name (ISO 11929).
 
-    The amount of a name above its decision threshold is found wrongly with probability `alpha`
-    where the name is absent; an amount at its detection limit is missed with probability `beta`.
-    Both follow from the standard deviation that the fit of the full spectrum would have if the
-    true amount were zero, or the limit, with everything else as fitted. A name is represented by
-    the mean of its templates. Nuisances are held at what was fitted.
+    For decisions by amount over standard deviation; :func:`ratio_limits` is for those by the
+    likelihood ratio. The amount of a name above its decision threshold is found wrongly with
+    probability `alpha` where the name is absent; an amount at its detection limit is missed with
+    probability `beta`. Both follow from the standard deviation that the fit of the full spectrum
+    would have if the true amount were zero, or the limit, with everything else as fitted. A name
+    is represented by the mean of its templates. Nuisances are held at what was fitted.
 
     Parameters
     ----------
@@ -40,9 +40,6 @@ def detection_limits(
         The one that was fitted.
     alpha, beta : float
         Probabilities of the errors of the first and second kind.
-    quantiles : ndarray, shape (n, k), optional
-        Decision thresholds in standard deviations, where the decision is another test than
-        amount over standard deviation; instead of `alpha`.
     names : sequence of str, optional
         All names of the table by default; others are nan.
 
@@ -64,20 +61,108 @@ def detection_limits(
 
     if not (0 < alpha <= 0.5 and 0 < beta <= 0.5):
         raise DataError(f"alpha and beta lie above 0 and up to 1/2, got {alpha:g} and {beta:g}")
-    n, k = fit.amounts.shape
-    wanted = table.names if names is None else names
-    marks = np.isin(fit.names, [name for name in wanted if name in table.names])
-    mixing = np.equal.outer(np.arange(k), table.groups).astype(np.float64)
-    mixing /= np.maximum(mixing.sum(axis=1, keepdims=True), 1.0)
-    thresholds, limits = np.empty((n, k)), np.empty((n, k))
-    data = Data(
-        as_given(fit.observed), as_given(fit.variances), as_given(fit.edges), as_given(fit.extra),
-        fit.poisson,
-    )  # fmt: skip
-    steps = np.full((n, k), norm.isf(alpha)) if quantiles is None else as_given(quantiles)
+    mixing, marks = _mixing(fit, table, names)
+    thresholds, limits = np.empty(fit.amounts.shape), np.empty(fit.amounts.shape)
     limits_many(
-        fit.fitted, data, templates_of(table), as_given(fit.groups), mixing, marks,
-        fit.template_amounts, fit.nuisances, (steps, float(norm.isf(beta))),
+        fit.fitted, data_of(fit), templates_of(table), as_given(fit.groups), mixing, marks,
+        fit.template_amounts, fit.nuisances, (float(norm.isf(alpha)), float(norm.isf(beta))),
         thresholds, limits,
     )  # fmt: skip
     return thresholds, limits
+
+
+def ratio_limits(
+    fit: LikelihoodFit,
+    table: TemplateTable,
+    critical: FloatArray,
+    *,
+    beta: float = 0.05,
+    names: Sequence[str] | None = None,
+    nuisances: Nuisances | None = None,
+    dispersion: FloatArray | None = None,
+    least: FloatArray | None = None,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Deviation, decision threshold and detection limit under the likelihood-ratio test.
+
+    An amount at the threshold makes a likelihood ratio of about `critical`; an amount at the
+    limit makes a smaller one with probability `beta`. Both come from the spectra that are
+    expected with such an amount, everything else as fitted: all other names, present or absent,
+    and the nuisances are fitted to them without the name, as the test will do. A name is
+    represented by the mean of its templates.
+
+    The root of the ratio is taken as Gaussian, with the scatter that the counts give it. That is
+    rough for a handful of counts, and where a name has several templates: the test may then take
+    the best of them.
+
+    Parameters
+    ----------
+    fit : LikelihoodFit
+    table : TemplateTable
+        The one that was fitted.
+    critical : ndarray, shape (n, k)
+        Ratios above which a name is found.
+    beta : float
+        Probability to miss an amount at the limit.
+    names : sequence of str, optional
+        All names of the table by default; others are nan.
+    nuisances : Nuisances, optional
+        Those of the fit; None holds them at what was fitted.
+    dispersion : ndarray, shape (n,), optional
+        What ratios are divided by before they are compared.
+    least : ndarray, shape (n, k), optional
+        Amounts that are needed besides.
+
+    Returns
+    -------
+    deviation, threshold, limit : ndarray, shape (n, k)
+        In counts. The deviation is the standard deviation where the amount is zero; with counts
+        at least one of them.
+
+    Raises
+    ------
+    DataError
+        If `beta` is not between 0 and 1/2, or a shape is wrong.
+
+    References
+    ----------
+    The expected spectrum in the place of many random ones: G. Cowan, K. Cranmer, E. Gross,
+    O. Vitells, Eur. Phys. J. C 71 (2011) 1554, doi:10.1140/epjc/s10052-011-1554-0. What the two
+    limits mean: ISO 11929-1:2019.
+    """
+    from spectraloom.analyze.likelihood.asimov import ratio_limits_many
+
+    if not 0 < beta <= 0.5:
+        raise DataError(f"beta lies above 0 and up to 1/2, got {beta:g}")
+    shape = fit.amounts.shape
+    wider = np.ones(len(fit)) if dispersion is None else np.asarray(dispersion, dtype=np.float64)
+    floor = np.zeros(shape) if least is None else np.asarray(least, dtype=np.float64)
+    for given, what, wanted in (
+        (critical, "critical ratios", shape), (floor, "least amounts", shape),
+        (wider, "dispersions", shape[:1]),
+    ):  # fmt: skip
+        if np.shape(given) != wanted:
+            raise DataError(f"the {what} have shape {np.shape(given)}, {wanted} is wanted")
+    mixing, marks = _mixing(fit, table, names)
+    demands = Demands(
+        as_given(np.asarray(critical, dtype=np.float64)), as_given(floor), as_given(wider),
+        float(norm.isf(beta)), float(-np.log(beta)),
+    )  # fmt: skip
+    answers = np.empty((3, *shape))
+    member = np.zeros(len(fit.groups), dtype=bool)
+    ratio_limits_many(
+        fit.fitted, data_of(fit), templates_of(table),
+        priors_of(nuisances or Nuisances(), table, member), as_given(fit.groups), mixing, marks,
+        fit.template_amounts, fit.nuisances, demands, answers,
+    )  # fmt: skip
+    return answers[0], answers[1], answers[2]
+
+
+def _mixing(
+    fit: LikelihoodFit, table: TemplateTable, names: Sequence[str] | None
+) -> tuple[FloatArray, BoolArray]:
+    """How each name is mixed of its templates, and which names are wanted."""
+    wanted = table.names if names is None else names
+    marks = np.isin(fit.names, [name for name in wanted if name in table.names])
+    mixing = np.equal.outer(np.arange(len(fit.names)), table.groups).astype(np.float64)
+    mixing /= np.maximum(mixing.sum(axis=1, keepdims=True), 1.0)
+    return mixing, np.asarray(marks)

@@ -64,6 +64,22 @@ class Answers(NamedTuple):
     covariance: Any
 
 
+class Demands(NamedTuple):
+    """What a name has to reach to be found: see ``ratio_limits_many``.
+
+    Shapes: critical (N, n_groups) ratios and least (N, n_groups) amounts; dispersion (N,), the
+    factor by which ratios are divided before they are judged. `quantile` is that of the Gaussian
+    distribution for the probability to miss a limit, `silent` the counts that a source with this
+    probability sends none of.
+    """
+
+    critical: Any
+    least: Any
+    dispersion: Any
+    quantile: Any
+    silent: Any
+
+
 class Pieces(NamedTuple):
     """Where the moved edges fall on the grid: the piece, and the weights of the cubic there."""
 

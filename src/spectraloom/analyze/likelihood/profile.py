@@ -6,9 +6,8 @@ import numpy as np
 from scipy.stats import chi2
 
 from spectraloom._typing import FloatArray
-from spectraloom.analyze.likelihood.door import as_given, templates_of
-from spectraloom.analyze.likelihood.fit import LikelihoodFit, Nuisances, priors_of
-from spectraloom.analyze.likelihood.parts import Data
+from spectraloom.analyze.likelihood.door import templates_of
+from spectraloom.analyze.likelihood.fit import LikelihoodFit, Nuisances, data_of, priors_of
 from spectraloom.analyze.likelihood.tables import TemplateTable
 from spectraloom.errors import DataError
 
@@ -62,15 +61,12 @@ def profile_intervals(
         raise DataError(f"there is no name {name!r} in the fit, only {', '.join(fit.names)}")
     if not 0 < level < 1:
         raise DataError(f"the level of an interval lies between 0 and 1, got {level!r}")
-    data = Data(
-        as_given(fit.observed), as_given(fit.variances), as_given(fit.edges), as_given(fit.extra),
-        fit.poisson,
-    )  # fmt: skip
-    settings = nuisances or Nuisances()
+    member = fit.groups == fit.names.index(name)
+    priors = priors_of(nuisances or Nuisances(), table, member)
     out = np.empty((len(fit), 2))
     profile_many(
-        data, templates_of(table), priors_of(settings, table, fit.groups == fit.names.index(name)),
-        fit.template_amounts, fit.nuisances, float(chi2.ppf(level, 1)), TOLERANCE, out,
+        data_of(fit), templates_of(table), priors, fit.template_amounts,
+        fit.nuisances, float(chi2.ppf(level, 1)), TOLERANCE, out,
     )  # fmt: skip
     out[~fit.converged] = np.nan
     return out
