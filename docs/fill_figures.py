@@ -37,16 +37,20 @@ def tables(numbers: dict[str, Any]) -> str:
     lines = ["", "| figure | spectra | Spectraloom | reference |", "|---|--:|--:|--:|"]
     for group, key, text in ACCURACY:
         if group in numbers:
-            ours, theirs = (part[group][key] for part in (numbers, numbers["reference"]))
-            lines.append(f"| {text} | {n_of[group]} | {ours:.3f} | {theirs:.3f} |")
+            ours, theirs = (_share(part[group][key]) for part in (numbers, numbers["reference"]))
+            lines.append(f"| {text} | {n_of[group]} | {ours} | {theirs} |")
     lines.append("")
     lines += _identify_lines(numbers)
-    speed = numbers.get("throughput")
-    if speed:
+    rows = _speed_rows(numbers)
+    if rows:
         lines += ["| speed and memory | |", "|---|--:|"]
-        lines += [f"| {text} | {value} |" for text, value in _speed_rows(speed)]
+        lines += [f"| {text} | {value} |" for text, value in rows]
         lines.append("")
     return "\n".join(lines) + "\n"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _identify_lines(numbers: dict[str, Any]) -> list[str]:
@@ -67,6 +71,12 @@ def _identify_lines(numbers: dict[str, Any]) -> list[str]:
         )
         if group in ours
     ]
+    if "unknown" in ours:
+        alarms, *other_alarms = (
+            (part["unknown"].get("false_alarms_at_5pct") or {}).get("observed")
+            for part in (ours, theirs)
+        )
+        rows.append(("Known sources flagged at the same thresholds", alarms, other_alarms[0]))
     for name, one in ours.get("injection", {}).items():
         rows += [
             (f"{counts} counts of {name} found", one[counts], other["injection"][name][counts])
@@ -74,14 +84,32 @@ def _identify_lines(numbers: dict[str, Any]) -> list[str]:
             if counts in one
         ]
     lines = ["| identification | Spectraloom | reference |", "|---|--:|--:|"]
-    lines += [
-        f"| {text} | {mine:.3f} | {'–' if yours is None else f'{yours:.3f}'} |"
-        for text, mine, yours in rows
-    ]
+    lines += [f"| {text} | {_share(mine)} | {_share(yours)} |" for text, mine, yours in rows]
+    return [*lines, "", *_amount_lines(ours)]
+
+
+def _amount_lines(ours: dict[str, Any]) -> list[str]:
+    """Table of the amounts of simulated mixtures, a row for each number of counts."""
+    if "coverage95" not in ours:
+        return []
+    keys = (
+        ("coverage95", "covered by 95 % intervals"),
+        ("coverage95_profile", "by profile intervals"),
+        ("rmse_over_crb", "error over bound, sources known"),
+        ("rmse_over_crb_of_library", "error over bound, library known"),
+    )
+    lines = ["| amounts, counts in all | " + " | ".join(text for _, text in keys) + " |"]
+    lines.append("|--:|" + "--:|" * len(keys))
+    for counts in ours["coverage95"]:
+        cells = " | ".join(_share(ours[key][counts]) for key, _ in keys)
+        lines.append(f"| {int(counts):,} | {cells} |")
     return [*lines, ""]
 
 
-def _speed_rows(speed: dict[str, Any]) -> list[tuple[str, str]]:
+def _speed_rows(numbers: dict[str, Any]) -> list[tuple[str, str]]:
+    speed = numbers.get("throughput")
+    if not speed:
+        return []
     size = f"{speed['n_channels']} channels, {speed['n_loadings']} loadings"
     rows = [
         (f"Unmixing ({size})", f"{speed['nnls_per_second']:,.0f} spectra/s"),
@@ -91,16 +119,17 @@ def _speed_rows(speed: dict[str, Any]) -> list[tuple[str, str]]:
         ("Rebinning", f"{speed['rebin_per_second']:,.0f} spectra/s"),
         ("`analyze` without denoised spectra", f"{speed['analyze_per_second']:,.0f} spectra/s"),
     ]
-    if "identify_per_second" in speed:
+    other = numbers.get("identify", {}).get("throughput")
+    if other:
         rows += [
-            ("Identification, complete", f"{speed['identify_per_second']:,.0f} spectra/s"),
+            ("Identification, complete", f"{other['identify_per_second']:,.0f} spectra/s"),
             (
-                f"Poisson fit with uncertainties ({speed['poisson_fit_templates']} templates)",
-                f"{speed['poisson_fit_per_second']:,.0f} spectra/s",
+                f"Poisson fit with uncertainties ({other['poisson_fit_templates']} templates)",
+                f"{other['poisson_fit_per_second']:,.0f} spectra/s",
             ),
             (
                 "the same templates by `scipy.optimize.nnls` in a loop",
-                f"{speed['poisson_fit_scipy_nnls_per_second']:,.0f}/s",
+                f"{other['poisson_fit_scipy_nnls_per_second']:,.0f}/s",
             ),
         ]
     peak = speed.get("million_spectra_peak_bytes")

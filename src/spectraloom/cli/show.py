@@ -269,13 +269,17 @@ def print_benchmark(numbers: Mapping[str, Any]) -> None:
     if "identify" in numbers:
         _print_identify(numbers["identify"])
     if "throughput" in numbers:
-        print_pairs(
-            {
-                name: f"{value:,.3g}" if isinstance(value, float) else f"{value:,}"
-                for name, value in numbers["throughput"].items()
-                if value is not None
-            }
-        )
+        _print_speed(numbers["throughput"])
+
+
+def _print_speed(numbers: Mapping[str, Any]) -> None:
+    print_pairs(
+        {
+            name: f"{value:,.3g}" if isinstance(value, float) else f"{value:,}"
+            for name, value in numbers.items()
+            if value is not None
+        }
+    )
 
 
 def _print_identify(numbers: Mapping[str, Any]) -> None:
@@ -292,6 +296,12 @@ def _print_identify(numbers: Mapping[str, Any]) -> None:
         )
         if key in numbers.get(group, {})
     }
+    alarms = numbers.get("unknown", {}).get("false_alarms_at_5pct")
+    if alarms is not None:
+        facts["unknown.false_alarms_at_5pct"] = (
+            f"{decimal(alarms['observed'], 4)} "
+            f"({decimal(alarms['low'], 4)} to {decimal(alarms['high'], 4)})"
+        )
     print_pairs(facts, title="identify")
     theirs = numbers["reference"].get("injection", {})
     for name, one in numbers.get("injection", {}).items():
@@ -305,6 +315,8 @@ def _print_identify(numbers: Mapping[str, Any]) -> None:
                 + f" (reference {other})"
             }
         )
+    if "throughput" in numbers:
+        _print_speed(numbers["throughput"])
 
 
 def percent(value: float | None) -> str:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
-from spectraloom._typing import Array, BoolArray, FloatArray
+from spectraloom._typing import Array
 from spectraloom.analyze.outlier import OutlierStudy, study_outliers
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.spectra import Spectra
@@ -20,6 +19,7 @@ from spectraloom.evaluate.metrics import confusion, set_scores
 from spectraloom.evaluate.sets import EvaluationSets, sort_by_role, source_labels, standard_axis
 from spectraloom.evaluate.splits import split_by_group
 from spectraloom.evaluate.throughput import measure_throughput
+from spectraloom.evaluate.unknown import unknown_scores
 
 Progress = Callable[[float, str], None]
 
@@ -118,12 +118,13 @@ def _judge_identification(
 
     trial = prepare_trial(groups, seed=seed, progress=within(0.7, 0.85))
     results["identify"] = judge_trial(trial, seed=seed, progress=within(0.85, 0.98))
-    measured = [*trial.parts.multi, *trial.parts.single]
+    judged = (*trial.parts.multi, *trial.parts.single, *trial.parts.unknown)
+    measured = [one for one in judged if len(one)]
     if throughput and measured:
         model = next(iter(trial.models.values()))
         speed = measure_identification(model, trial.library, measured, seed=seed)
         results["identify"]["one_spectrum_ms"] = speed.pop("one_spectrum_ms")
-        results["throughput"] |= speed
+        results["identify"]["throughput"] = speed
 
 
 def _judge(
@@ -185,19 +186,16 @@ def _judge_unknown(
     of_unknown, of_known = model.features(unknown), model.features(known)
     name = boundary.feature
     score = sign * np.concatenate([of_unknown[name], of_known[name]])
-    truth: BoolArray = np.arange(len(score)) < len(unknown)
+    detectors, files = (
+        np.concatenate([part.column(column).astype(np.str_) for part in (unknown, known)])
+        for column in ("detector", "file")
+    )
     return {
-        "auc": float(roc_auc_score(truth, score)),
+        **unknown_scores(score, np.arange(len(score)) < len(unknown), detectors, files),
         "feature": name,
-        "recall_at_5pct": _recall_at(score, truth, 0.05),
         "flagged_unknown": float(boundary.flags(of_unknown).mean()),
         "flagged_known": float(boundary.flags(of_known).mean()),
-        "n": len(unknown),
     }
-
-
-def _recall_at(score: FloatArray, truth: BoolArray, false_alarms: float) -> float:
-    return float((score[truth] > np.quantile(score[~truth], 1.0 - false_alarms)).mean())
 
 
 def _detectors(sets: EvaluationSets) -> set[str]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from spectraloom._typing import Array, BoolArray, FloatArray
 from spectraloom.analyze.identify.identifier import Identifier
@@ -17,8 +16,8 @@ from spectraloom.data.library import Library
 from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
 from spectraloom.evaluate import reference
-from spectraloom.evaluate.identify_coverage import coverage_of_amounts
-from spectraloom.evaluate.identify_injection import false_alarm_curve, injected
+from spectraloom.evaluate.identify_coverage import MOST_PILE_UP, coverage_of_amounts
+from spectraloom.evaluate.identify_injection import RATE_PER_NAME, false_alarm_curve, injected
 from spectraloom.evaluate.metrics import set_scores
 from spectraloom.evaluate.sets import (
     BACKGROUND,
@@ -29,6 +28,7 @@ from spectraloom.evaluate.sets import (
     standard_axis,
 )
 from spectraloom.evaluate.splits import split_by_group
+from spectraloom.evaluate.unknown import roc_points, unknown_scores
 from spectraloom.process import rebin
 
 Progress = Callable[[float, str], None]
@@ -280,15 +280,7 @@ def clean_rows(pieces: Sequence[Spectra]) -> BoolArray:
         With columns ``labels``, ``file`` and ``detector``.
     """
     totals = np.concatenate([np.asarray(one.totals, dtype=np.float64) for one in pieces])
-    files = np.concatenate(
-        [
-            np.char.add(
-                np.char.add(one.column("detector").astype(np.str_), "\n"),
-                one.column("file").astype(np.str_),
-            )
-            for one in pieces
-        ]
-    )
+    files = np.concatenate([_files(one) for one in pieces])
     quiet = np.concatenate([source_labels(one) for one in pieces]) == BACKGROUND
     factor, quantile = _CLEAN
     keep = np.ones(len(totals), dtype=bool)
@@ -338,12 +330,12 @@ def _wrong_nuclide(
     answers: list[tuple[Spectra, Result]], one: Spectra, result: Result
 ) -> BoolArray:
     """Whether anything was found that is nowhere in the file of a spectrum."""
-    files = one.column("file").astype(np.str_)
+    files = _files(one)
     present = {
         name: {
             label
             for other, _ in answers
-            for entry in other.labels[other.column("file").astype(np.str_) == name]
+            for entry in other.labels[_files(other) == name]
             for label in entry
         }
         | {BACKGROUND}
@@ -358,33 +350,30 @@ def _wrong_nuclide(
 def _unknown_scores(
     unknown: list[tuple[Spectra, Result]], known: list[tuple[Spectra, Result]]
 ) -> dict[str, Any]:
-    strange, usual = (
-        np.concatenate([np.asarray(result.quality[_SCORE]) for _, result in some])
-        for some in (unknown, known)
+    both = [*unknown, *known]
+    score = np.concatenate([np.asarray(result.quality[_SCORE]) for _, result in both])
+    detectors, files = (
+        np.concatenate([one.column(column).astype(np.str_) for one, _ in both])
+        for column in ("detector", "file")
     )
-    score = np.concatenate([strange, usual])
-    truth = np.arange(len(score)) < len(strange)
-    scores = {
-        "auc": float(roc_auc_score(truth, score)),
-        "recall_at_5pct": float((strange > np.quantile(usual, 0.95)).mean()),
-        "feature": _SCORE,
-        "n": len(strange),
-        "n_known": len(usual),
-        "roc": _roc(strange, usual),
-    }
-    for key, some in (("flagged_unknown", unknown), ("flagged_known", known)):
-        flags = [result.flags["outlier"] for _, result in some if "outlier" in result.flags]
-        scores[key] = float(np.concatenate(flags).mean()) if flags else None
+    strange = np.arange(len(score)) < sum(len(one) for one, _ in unknown)
+    scores = unknown_scores(score, strange, detectors, files)
+    scores |= {"feature": _SCORE, "roc": roc_points(score[strange], score[~strange])}
+    # A model that has one source only has no boundary.
+    flagged = np.concatenate(
+        [np.asarray(result.flags.get("outlier", np.full(len(one), np.nan))) for one, result in both]
+    ).astype(np.float64)
+    for part, rows in (
+        (scores, np.ones(len(score), dtype=bool)),
+        *((part, detectors == name) for name, part in scores["per_detector"].items()),
+    ):
+        part["flagged_unknown"] = _mean_or_none(flagged[rows & strange])
+        part["flagged_known"] = _mean_or_none(flagged[rows & ~strange])
     return scores
 
 
-def _roc(strange: FloatArray, usual: FloatArray) -> dict[str, list[float]]:
-    """Found share of the unknown against flagged share of the known, at up to 101 points."""
-    false = np.linspace(0.0, 1.0, 101)
-    cuts = np.quantile(usual, 1.0 - false)
-    found = (strange[:, np.newaxis] > cuts).mean(axis=0)
-    found[-1] = 1.0
-    return {"false_alarms": false.tolist(), "found": found.tolist()}
+def _mean_or_none(values: FloatArray) -> float | None:
+    return float(values.mean()) if values.size and np.isfinite(values).all() else None
 
 
 # -- pieces ----------------------------------------------------------------------------------
@@ -392,6 +381,12 @@ def _roc(strange: FloatArray, usual: FloatArray) -> dict[str, list[float]]:
 
 def _detectors(spectra: Spectra) -> list[str]:
     return [str(name) for name in np.unique(spectra.column("detector").astype(np.str_))]
+
+
+def _files(spectra: Spectra) -> Array:
+    """Detector and file of each spectrum: files of two detectors may have the same name."""
+    detector, file = (spectra.column(name).astype(np.str_) for name in ("detector", "file"))
+    return np.char.add(np.char.add(detector, "\n"), file)
 
 
 def _of_detector(pieces: Sequence[Spectra], name: str) -> list[Spectra]:
@@ -411,7 +406,7 @@ def _on_one_axis(pieces: Sequence[Spectra]) -> Spectra:
 
 
 def _protocol(trial: IdentificationTrial) -> dict[str, Any]:
-    model = next(iter(trial.models.values()))
+    first, model = next(iter(trial.models.items()))
     return {
         "library": f"{VARIANTS} variants per source from four fifths of the simulated spectra; "
         "copies on one side",
@@ -427,18 +422,45 @@ def _protocol(trial: IdentificationTrial) -> dict[str, Any]:
         "gain_prior": model.gain,
         "variants": VARIANTS,
         "window_kev": list(model.window or ()),
-        "multilabel": "measured files with mixtures; known sources",
-        "measured": "measured files of one source. clean_accuracy leaves out spectra labelled "
-        f"background above {_CLEAN[0]} times the {_CLEAN[1]:.0%} quantile of the gross counts of "
-        "their file. wrong_nuclide_rate: share of all with a source that is nowhere in the file",
-        "unknown": f"unknown against all known measured spectra, by {_SCORE}; no threshold is set",
-        "injection": "counts drawn without replacement from held-out simulated spectra, dealt to "
-        "the channels of the detector, on the second half of the background files, of which only "
-        "spectra that are clean by the same rule; decisions without min_share. On background of "
-        "more counts the same sources are harder to find",
-        "false_alarms": "share of p-values below the stated rate: on the second half of the "
-        "background files (measured), on Poisson draws from the mean of the first (simulated)",
-        "coverage95": "simulated mixtures of two sources and background, drawn from the templates "
-        "(one per source), gain drawn from its prior",
         "detectors": sorted(trial.models),
+        **_WHERE_FROM,
+        "coverage95": f"{_SIMULATED_MIXTURES} on the background of detector {first!r}",
     }
+
+
+_SIMULATED_MIXTURES = (
+    "simulated mixtures of two sources, background and pile-up (evenly from none to "
+    f"{MOST_PILE_UP:.0%} of the counts), drawn from the templates, one per source, which the fit "
+    "has, too; gain drawn from its prior; gain, pile-up and all sources of the library are fitted. "
+    "Numbers are total counts without pile-up. coverage95: amount -+ 1.96 uncertainties, over the "
+    "sources that are there and the background; coverage95_profile: profile of the likelihood; "
+    "coverage95_absent: sources that are not there. rmse_over_crb: the bound knows which sources "
+    "are there, and has to find gain and pile-up; rmse_over_crb_of_library: it knows only the "
+    "library, as the fit does; rmse_over_crb_without_pile_up: it knows the sources and the pile-up;"
+)
+_WHERE_FROM = {
+    "multilabel": "measured files with mixtures; known sources. No threshold was set on measured "
+    "sources: the decisions are those of false_alarm_rate, model_error and min_share",
+    "measured": "measured files of one source, same decisions. clean_accuracy leaves out spectra "
+    f"labelled background above {_CLEAN[0]} times the {_CLEAN[1]:.0%} quantile of the gross counts "
+    "of their file. wrong_nuclide_rate: share of all with a source that is nowhere in the file",
+    "unknown": f"unknown against all known measured spectra, by {_SCORE}. recall_at_5pct: the "
+    "threshold of a spectrum is the 95 % quantile of the known spectra of the other detectors or, "
+    "where no other detector has any, of the other files of its own (threshold_from); "
+    "false_alarms_at_5pct: known spectra above their thresholds, set in the same way. "
+    "flagged_unknown, flagged_known: by the outlier flag, whose boundary was learned on "
+    "simulations. roc: no threshold is set",
+    "without_min_share": "the same spectra and decisions, but for min_share, which is zero",
+    "injection": "counts drawn without replacement from held-out simulated spectra, dealt to "
+    "the channels of the detector, on the second half of the background files, of which only "
+    "spectra that are clean by the same rule; decisions without min_share, at "
+    f"{RATE_PER_NAME:.1%} false alarms per source by the calibration on the first half. "
+    "false_alarms: the same background without injection. On background of more counts the same "
+    "sources are harder to find",
+    "false_alarms": "share of p-values below the stated rate: on the second half of the "
+    "background files (measured), on Poisson draws from the mean of the first (simulated)",
+    "reference": "the rule of the reference, trained on the same spectra, asked about the same",
+    "throughput": "measured spectra, the longest piece repeated, by the model of the first "
+    "detector (identify); Poisson draws from templates and background, no nuisances, and scipy's "
+    "nnls on the same spectra and templates (poisson_fit). On as many threads as there are cores",
+}

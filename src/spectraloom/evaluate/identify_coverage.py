@@ -6,14 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from spectraloom._typing import FloatArray
+from spectraloom._typing import BoolArray, FloatArray
 from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.analyze.identify.mixtures import fit_shape
+from spectraloom.analyze.likelihood import Nuisances, fit_templates, profile_intervals
+from spectraloom.analyze.likelihood.pileup import pileup_templates
 from spectraloom.data.axis import Axis
 from spectraloom.data.library import Library
 from spectraloom.data.spectra import Spectra
 
 COUNTS = (100, 1000, 10_000, 100_000)
+MOST_PILE_UP = 0.02  # of the counts: a microsecond of resolving time at 10,000 counts per second
+COVERAGES = ("coverage95", "coverage95_profile", "coverage95_absent")
+RATIOS = ("rmse_over_crb", "rmse_over_crb_of_library", "rmse_over_crb_without_pile_up")
 _GAINS = 60  # drifts drawn for each number of counts
 _PER_GAIN = 25  # spectra for each drift
 _Z95 = 1.959964
@@ -24,9 +29,10 @@ def coverage_of_amounts(
 ) -> dict[str, Any]:
     """Coverage of 95 % intervals, and errors relative to the smallest possible ones.
 
-    Mixtures of two sources and background are drawn from the means of the templates; the fit knows
-    all sources of the library. The drift of the gain is drawn from the prior that the fit
-    uses: a detector with gain g records on edges times (1 + g), which needs no interpolation.
+    Mixtures of two sources, background and pile-up are drawn from the means of the templates; the
+    fit knows all sources of the library, and finds gain and pile-up. The drift of the gain is
+    drawn from the prior that the fit uses: a detector with gain g records on edges times (1 + g),
+    which needs no interpolation.
 
     Parameters
     ----------
@@ -39,52 +45,104 @@ def coverage_of_amounts(
     Returns
     -------
     dict
-        ``coverage95`` and ``rmse_over_crb`` by number of counts; the second is the root mean
-        square error of the amounts divided by the Cramer-Rao bound, which knows the two sources
-        and has to find the gain.
+        By number of counts, over the two sources and the background: ``coverage95`` (amount less
+        and plus 1.96 uncertainties) and ``coverage95_profile`` (profile of the likelihood);
+        ``coverage95_absent``, over the names that are not there, None if there are none. Then the
+        root mean square error divided by Cramer-Rao bounds, which all hold for estimates without
+        bias or constraint: ``rmse_over_crb`` by the bound that knows which sources there are but
+        has to find gain and pile-up; ``rmse_over_crb_of_library`` by the one that knows only what
+        the fit knows, all names of the library; ``rmse_over_crb_without_pile_up`` by the one that
+        knows the sources and the pile-up. That amounts cannot be negative is used by the fit and
+        by no bound.
     """
     known, background = _means(library), model.background_
     if background is None:
         return {}
     under = fit_shape(background, library.axis)
-    settings = model.get_params(deep=False) | {
-        "library": known,
-        "n_bootstrap": 0,
-        "pileup": False,
-    }
+    settings = model.get_params(deep=False) | {"library": known, "n_bootstrap": 0, "pileup": True}
     fitted = Identifier(**settings).fit(_counts_of(under, library.axis))
-    gain = fitted.gain or 0.0
     templates = np.vstack([known.templates, under / under.sum()])
-    covered: dict[str, float] = {}
-    errors: dict[str, float] = {}
+    found: dict[str, Any] = {key: {} for key in (*COVERAGES, *RATIOS)}
     for counts in COUNTS:
-        inside, relative = [], []
-        for shift in np.clip(rng.normal(0.0, gain, _GAINS), -2.0 * gain, 2.0 * gain):
-            truth = _draw_amounts(len(known), counts, _PER_GAIN, rng)
-            axis = Axis.from_edges(
-                library.axis.edges * (1.0 + shift),
-                quantity=library.axis.quantity,
-                unit=library.axis.unit,
-            )
-            drawn = Spectra(rng.poisson(truth @ templates).astype(np.float64), axis)
-            amounts, sigma = _found(fitted, drawn, known.unique_names)
-            there = truth > 0
-            inside.append((np.abs(amounts - truth) <= _Z95 * sigma)[there])
-            bounds = [_bound(row, templates, axis, fitted.window, gain) for row in truth]
-            relative.append(((amounts - truth) ** 2)[there] / np.concatenate(bounds))
-        covered[str(counts)] = float(np.concatenate(inside).mean())
-        errors[str(counts)] = float(np.sqrt(np.concatenate(relative).mean()))
-    return {"coverage95": covered, "rmse_over_crb": errors}
+        trials = [
+            _trial(fitted, templates, _moved(library.axis, shift), counts, rng)
+            for shift in rng.normal(0.0, fitted.gain or 0.0, _GAINS)
+        ]
+        for key, mean in _means_of(trials).items():
+            found[key][str(counts)] = mean
+    return found
 
 
-def _found(
-    model: Identifier, spectra: Spectra, sources: tuple[str, ...]
-) -> tuple[FloatArray, FloatArray]:
+def _trial(
+    model: Identifier, templates: FloatArray, axis: Axis, counts: int, rng: np.random.Generator
+) -> dict[str, FloatArray | BoolArray]:
+    """Spectra of one drift: what was covered, and squared errors over bounds."""
+    truth = _draw_amounts(len(templates) - 1, counts, _PER_GAIN, rng)
+    pure = truth @ templates
+    pile_up = pileup_templates(pure, axis, axis.edges)
+    strength = rng.uniform(0.0, MOST_PILE_UP, (_PER_GAIN, 1)) * pure.sum(axis=1, keepdims=True)
+    expected = pure + strength * pile_up
+    drawn = Spectra(rng.poisson(expected).astype(np.float64), axis)
+    amounts, sigma = _found(model, drawn)
+    there = truth > 0
+    inside = np.abs(amounts - truth) <= _Z95 * sigma
+    low, high = _profiles(model, drawn)
+    squared = (amounts - truth) ** 2
+    bounds = [
+        bounds_of(truth[row], expected[row], pile_up[row], templates, axis, model)
+        for row in range(len(truth))
+    ]
+    ratios = {
+        key: np.concatenate(
+            [squared[row][there[row]] / bounds[row][key] for row in range(len(bounds))]
+        )
+        for key in RATIOS
+    }
+    return {
+        "coverage95": inside[there],
+        "coverage95_profile": ((low <= truth) & (truth <= high))[there],
+        "coverage95_absent": inside[~there],
+        **ratios,
+    }
+
+
+def _means_of(trials: list[dict[str, FloatArray | BoolArray]]) -> dict[str, float | None]:
+    """Shares that were covered, roots of the mean squares; None where there was nothing."""
+    means: dict[str, float | None] = {}
+    for key in trials[0]:
+        values = np.concatenate([one[key] for one in trials])
+        mean = float(values.mean()) if values.size else None
+        means[key] = mean if mean is None or key in COVERAGES else float(np.sqrt(mean))
+    return means
+
+
+def _found(model: Identifier, spectra: Spectra) -> tuple[FloatArray, FloatArray]:
     """Amounts and uncertainties, the background last."""
     result = model.analyze(spectra)
-    column = [result.names.index(name) for name in (*sources, str(model.background))]
+    column = [result.names.index(name) for name in _names(model)]
     assert result.uncertainties is not None  # noqa: S101 - identification gives them
     return result.amounts[:, column], result.uncertainties[:, column]
+
+
+def _profiles(model: Identifier, spectra: Spectra) -> tuple[FloatArray, FloatArray]:
+    """Ends of the intervals by the profile of the likelihood, the background last."""
+    nuisances = Nuisances(gain=model.gain)
+    fit = fit_templates(
+        spectra, model.table_, window=model.window, nuisances=nuisances, pileup=True
+    )
+    ends = [
+        profile_intervals(fit, model.table_, name, nuisances=nuisances) for name in _names(model)
+    ]
+    low, high = np.stack(ends, axis=-1).transpose(1, 0, 2)
+    return low, high
+
+
+def _names(model: Identifier) -> list[str]:
+    return [*model.library_.unique_names, str(model.background)]
+
+
+def _moved(axis: Axis, gain: float) -> Axis:
+    return Axis.from_edges(axis.edges * (1.0 + gain), quantity=axis.quantity, unit=axis.unit)
 
 
 def _means(library: Library) -> Library:
@@ -111,27 +169,48 @@ def _draw_amounts(n_sources: int, counts: int, n: int, rng: np.random.Generator)
     return amounts
 
 
-def _bound(
+def bounds_of(
     truth: FloatArray,
+    expected: FloatArray,
+    pile_up: FloatArray,
     templates: FloatArray,
     axis: Axis,
-    window: tuple[float, float] | None,
-    gain: float,
-) -> FloatArray:
-    """Cramer-Rao bound of the variances of the amounts that are there."""
-    fitted = slice(None) if window is None else axis.window(*window)
-    there = np.flatnonzero(truth > 0)
-    expected = truth @ templates
+    model: Identifier,
+) -> dict[str, FloatArray]:
+    """Cramer-Rao bounds of the variances of the amounts that are there, by key of the ratio.
+
+    Parameters
+    ----------
+    truth : ndarray, shape (k,)
+        Amounts.
+    expected : ndarray, shape (n_channels,)
+        Mean of the spectrum, with pile-up.
+    pile_up : ndarray, shape (n_channels,)
+        Its shape.
+    templates : ndarray, shape (k, n_channels)
+    axis : Axis
+    model : Identifier
+        Its window and its prior of the gain are used.
+    """
+    fitted = slice(None) if model.window is None else axis.window(*model.window)
+    there = truth > 0
     # d/dg of the content between two edges that move with 1 + g: what flows over the edges.
     density = expected / axis.widths
     at_edges = np.concatenate([[0.0], 0.5 * (density[1:] + density[:-1]), [0.0]])
     flow = axis.edges * at_edges
-    columns = [templates[j] for j in there]
-    prior = np.zeros(len(there) + 1)
-    if gain:
-        columns.append(flow[:-1] - flow[1:])
-        prior[-1] = 1.0 / gain**2
-    design = np.stack(columns)[:, fitted]
-    information = (design / np.maximum(expected[fitted], 1e-300)) @ design.T
-    information += np.diag(prior[: len(columns)])
-    return np.asarray(np.diag(np.linalg.inv(information))[: len(there)])
+    nuisances, prior = [pile_up], [0.0]
+    if model.gain:
+        nuisances.append(flow[:-1] - flow[1:])
+        prior.append(1.0 / model.gain**2)
+
+    def bound(sources: FloatArray, first: int) -> FloatArray:
+        design = np.vstack([sources, *nuisances[first:]])[:, fitted]
+        information = (design / np.maximum(expected[fitted], 1e-300)) @ design.T
+        information += np.diag([0.0] * len(sources) + prior[first:])
+        return np.asarray(np.diag(np.linalg.inv(information))[: len(sources)])
+
+    return {
+        "rmse_over_crb": bound(templates[there], 0),
+        "rmse_over_crb_of_library": bound(templates, 0)[there],
+        "rmse_over_crb_without_pile_up": bound(templates[there], 1),
+    }

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta
 
 from spectraloom._typing import BoolArray, FloatArray, IntArray
 from spectraloom.analyze.identify.identifier import Identifier
@@ -14,7 +13,7 @@ from spectraloom.analyze.identify.mixtures import fit_shape
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.library import single_labels
 from spectraloom.data.spectra import Spectra
-from spectraloom.evaluate.metrics import indicator
+from spectraloom.evaluate.metrics import indicator, rate_of
 from spectraloom.evaluate.reference import interpolated_rebin
 from spectraloom.evaluate.sets import standard_axis
 from spectraloom.process import rebin
@@ -178,22 +177,3 @@ def _curve(p_values: FloatArray) -> list[dict[str, float | None]]:
         for rate in _RATES
         if rate * p_values.size >= _FEWEST
     ]
-
-
-def rate_of(alarms: int, n: int, stated: float | None) -> dict[str, float | None]:
-    """Observed rate with its exact 95 % binomial interval, beside the stated one.
-
-    References
-    ----------
-    C. J. Clopper, E. S. Pearson, Biometrika 26 (1934) 404, doi:10.1093/biomet/26.4.404.
-    """
-    low = 0.0 if alarms == 0 else float(beta.ppf(0.025, alarms, n - alarms + 1))
-    high = 1.0 if alarms == n else float(beta.ppf(0.975, alarms + 1, n - alarms))
-    return {
-        "stated": stated,
-        "observed": alarms / n if n else float("nan"),
-        "low": low,
-        "high": high,
-        "alarms": alarms,
-        "n": n,
-    }

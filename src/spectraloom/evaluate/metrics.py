@@ -1,4 +1,4 @@
-"""Scores of labels, label sets and shares."""
+"""Scores of labels, label sets, shares and rates."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import beta
 
 from spectraloom._typing import Array, BoolArray, FloatArray, IntArray
 from spectraloom.data.columns import label_sets
@@ -187,6 +188,32 @@ def share_error(true: FloatArray, estimated: FloatArray) -> float:
             "the same spectra and names"
         )
     return float(0.5 * np.abs(true - estimated).sum(axis=1).mean())
+
+
+def rate_of(alarms: int, n: int, stated: float | None) -> dict[str, float | None]:
+    """Observed rate with its exact 95 % binomial interval, beside the stated one.
+
+    Parameters
+    ----------
+    alarms, n : int
+        Alarms among how many spectra.
+    stated : float or None
+        None where no rate is stated.
+
+    References
+    ----------
+    C. J. Clopper, E. S. Pearson, Biometrika 26 (1934) 404, doi:10.1093/biomet/26.4.404.
+    """
+    low = 0.0 if alarms == 0 else float(beta.ppf(0.025, alarms, n - alarms + 1))
+    high = 1.0 if alarms == n else float(beta.ppf(0.975, alarms + 1, n - alarms))
+    return {
+        "stated": stated,
+        "observed": alarms / n if n else float("nan"),
+        "low": low,
+        "high": high,
+        "alarms": alarms,
+        "n": n,
+    }
 
 
 def set_errors(
