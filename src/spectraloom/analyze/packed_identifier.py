@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy as np
 from spectraloom._typing import Array
 from spectraloom.analyze.given import given_settings
 from spectraloom.analyze.identify.identifier import Identifier
-from spectraloom.analyze.identify.misfit import MisfitBoundary
+from spectraloom.analyze.identify.misfit import KnownMisfits, MisfitBoundary
 from spectraloom.analyze.identify.settings import check_settings
+from spectraloom.analyze.identify.shape_drift import ShapeDrift
 from spectraloom.analyze.identify.significance import NullDistribution
 from spectraloom.analyze.likelihood import Resolution
 from spectraloom.data.axis import Axis
@@ -41,8 +43,14 @@ def pack_identifier(model: Identifier) -> tuple[dict[str, Any], dict[str, Array]
         "outlier_boundary": (
             None if model.misfit_boundary_ is None else model.misfit_boundary_.to_dict()
         ),
+        "background_reach": None if model.null_.drift is None else model.null_.drift.reach,
         "provenance": model.provenance_,
     }
+    if model.null_.drift is not None:
+        arrays["drift_slopes"] = model.null_.drift.slopes
+        arrays["drift_margins"] = model.null_.drift.margins
+    if isinstance(model.misfit_boundary_, KnownMisfits):
+        arrays["known_misfits"] = model.misfit_boundary_.values
     if model.axis_ is not None:
         arrays["axis"] = model.axis_.values
     for part, library in (("library", model.library_), ("background", model.background_)):
@@ -93,9 +101,9 @@ def unpack_identifier(card: dict[str, Any], arrays: dict[str, Array]) -> Identif
     if model.numeric_labels_:
         np.asarray(sources, dtype=np.float64)
     model.settle(card["fitted_with"])
-    model.null_ = _null(arrays, len(sources))
-    boundary = card["outlier_boundary"]
-    model.misfit_boundary_ = None if boundary is None else MisfitBoundary.from_dict(boundary)
+    drift = _drift(card["background_reach"], arrays, len(sources))
+    model.null_ = replace(_null(arrays, len(sources)), drift=drift)
+    model.misfit_boundary_ = _boundary(card["outlier_boundary"], arrays)
     model.provenance_ = dict(card["provenance"])
     return model
 
@@ -111,6 +119,34 @@ def _library(card: dict[str, Any], arrays: dict[str, Array], part: str) -> Libra
         tuple(stored["variants"]),
         arrays.get(f"{part}_weights"),
     )
+
+
+def _boundary(
+    stored: dict[str, Any] | None, arrays: dict[str, Array]
+) -> MisfitBoundary | KnownMisfits | None:
+    if stored is None:
+        return None
+    if "known_misfits" not in arrays:
+        return MisfitBoundary.from_dict(stored)
+    known = arrays["known_misfits"]
+    if known.ndim != 1 or known.dtype != np.float64:
+        raise FormatError("the known misfits are not a row of numbers in double precision")
+    return KnownMisfits(known, float(stored["false_alarm_rate"]))
+
+
+def _drift(reach: Any, arrays: dict[str, Array], n_sources: int) -> ShapeDrift | None:
+    """Change of the background, refused if it could narrow what chance does."""
+    if reach is None:
+        return None
+    slopes, margins = arrays["drift_slopes"], arrays["drift_margins"]
+    for array in (slopes, margins):
+        if array.shape != (n_sources,) or array.dtype != np.float64:
+            raise FormatError(f"the change of the background does not fit {n_sources} sources")
+        if not ((array >= 0) & np.isfinite(array)).all():
+            raise FormatError("the change of the background is not zero or above")
+    if not 0 < float(reach) < np.inf:
+        raise FormatError(f"no background has {float(reach):g} counts")
+    return ShapeDrift(slopes, margins, float(reach))
 
 
 def _null(arrays: dict[str, Array], n_sources: int) -> NullDistribution:

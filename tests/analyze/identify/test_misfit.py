@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from spectraloom.analyze.identify.misfit import (
+    KnownMisfits,
     MisfitBoundary,
     chance_deviance,
     dispersion_of,
@@ -59,23 +60,46 @@ def test_a_boundary_is_learned_between_both() -> None:
     assert boundary.probability(np.array([-1e9, 1e9])).tolist() == [0.0, 1.0]
 
 
-def test_a_boundary_at_a_rate_is_exceeded_at_that_rate_whatever_the_distribution() -> None:
+def test_known_misfits_are_exceeded_at_the_stated_rate_whatever_the_distribution() -> None:
     rng = np.random.default_rng(10)
-    exceeded = 0
+    exceeded, p_values = 0, []
     for _ in range(4000):
         drawn = rng.pareto(1.0, 41)
-        boundary = MisfitBoundary.at_rate(drawn[:40], 0.1)
-        exceeded += int(boundary.probability(drawn[40:])[0] > 0.5)
-    # Rank 37 of 41 is not exceeded with probability 37/41.
+        known = KnownMisfits.of(drawn[:40], 0.1)
+        p_values.append(known.p_values(drawn[40:])[0])
+        exceeded += int(known.flagged(drawn[40:])[0])
+        assert known.flagged(drawn[40:])[0] == (drawn[40] > known.center)
+    # A rank of at most 4 of 41.
     assert exceeded / 4000 == pytest.approx(4 / 41, abs=4 * np.sqrt(0.1 * 0.9 / 4000))
+    for rate in (0.05, 0.3, 0.8):
+        stated = np.floor(41 * rate) / 41
+        assert np.mean(np.array(p_values) <= rate) == pytest.approx(stated, abs=0.03)
+
+
+def test_ties_of_misfits_make_no_outliers() -> None:
+    # Misfits are cut at zero, so that many spectra have none at all.
+    known = KnownMisfits.of(np.concatenate([np.zeros(60), np.linspace(0.1, 0.2, 39)]), 0.05)
+    assert known.p_values(np.array([0.0, 0.15, 0.3])).tolist() == [1.0, 0.21, 0.01]
+    assert known.probability(np.array([0.0])).tolist() == [0.0]
+    assert known.flagged(np.array([0.0, 0.15, 0.3])).tolist() == [False, False, True]
+    assert not KnownMisfits.of(np.zeros(99), 0.05).flagged(np.zeros(1)).any()
+
+
+def test_of_many_misfits_some_are_kept() -> None:
+    values = np.random.default_rng(11).normal(size=30_000)
+    known = KnownMisfits.of(values, 0.01)
+    assert len(known.values) == 10_000
+    assert known.center == pytest.approx(np.quantile(values, 0.99), abs=0.1)
 
 
 def test_few_spectra_and_rates_out_of_range_are_refused() -> None:
     with pytest.raises(DataError, match="at least 9 known spectra, got 8"):
-        MisfitBoundary.at_rate(np.arange(8.0), 0.1)
-    assert MisfitBoundary.at_rate(np.arange(9.0), 0.1).center == 8.0
+        KnownMisfits.of(np.arange(8.0), 0.1)
+    assert KnownMisfits.of(np.arange(9.0), 0.1).center == 8.0
     for wrong in (0.0, 1.0, float("nan")):
         with pytest.raises(DataError, match="false-alarm rate"):
-            MisfitBoundary.at_rate(np.arange(9.0), wrong)
+            KnownMisfits.of(np.arange(9.0), wrong)
+    with pytest.raises(DataError, match="finite and increase"):
+        KnownMisfits(np.array([1.0, 0.0, 2.0]), 0.5)
     with pytest.raises(DataError, match="slope"):
         MisfitBoundary.from_dict({"center": 0.1, "slope": 0.0})

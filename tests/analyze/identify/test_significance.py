@@ -87,8 +87,9 @@ def test_between_levels_the_probability_lies_between() -> None:
 
 
 def test_the_bootstrap_finds_what_depends_on_the_counts() -> None:
-    def draw(total: float, n: int, rng: np.random.Generator) -> np.ndarray:
-        return chi_bar(rng, n, [0.5, 0.5], 1.0 if total < 1e3 else 1.4)[:, None]
+    def draw(total: float, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        drawn = chi_bar(rng, n, [0.5, 0.5], 1.0 if total < 1e3 else 1.4)[:, None]
+        return drawn, np.ones((n, 1))
 
     levels = [1e2, 2e2, 4e2, 1e4, 2e4, 4e4]
     told: list[float] = []

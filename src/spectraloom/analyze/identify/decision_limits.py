@@ -8,7 +8,7 @@ import numpy as np
 
 from spectraloom._typing import FloatArray
 from spectraloom.analyze.identify.misfit import dispersion_of
-from spectraloom.analyze.identify.significance import NullDistribution, significance_of
+from spectraloom.analyze.identify.significance import significance_of
 from spectraloom.analyze.likelihood import LikelihoodFit, Nuisances, TemplateTable, ratio_limits
 
 _BETA = 0.05  # probability to miss an amount at its detection limit
@@ -18,7 +18,7 @@ def decision_limits(
     fit: LikelihoodFit,
     table: TemplateTable,
     sources: Sequence[str],
-    null: tuple[NullDistribution, FloatArray],
+    critical: FloatArray,
     rate: float,
     *,
     model_error: float,
@@ -32,8 +32,8 @@ def decision_limits(
     table : TemplateTable
     sources : sequence of str
         Names that are decided on; others are judged as if their ratio followed the theory.
-    null : (NullDistribution, ndarray of shape (n,))
-        Of the ratios of the sources, and the counts to look it up at.
+    critical : ndarray, shape (n, n_sources)
+        Ratios of the sources that chance reaches at that rate.
     rate : float
         False alarms per name.
     model_error : float
@@ -46,11 +46,11 @@ def decision_limits(
         See :func:`~spectraloom.analyze.likelihood.ratio_limits`.
     """
     column = [fit.names.index(name) for name in sources]
-    critical = np.full(fit.amounts.shape, significance_of(np.array(min(rate, 0.4))) ** 2)
-    critical[:, column] = null[0].critical(rate, null[1])
-    own, least = fit.amounts[:, column], np.zeros_like(critical)
+    ratios = np.full(fit.amounts.shape, significance_of(np.array(min(rate, 0.4))) ** 2)
+    ratios[:, column] = critical
+    own, least = fit.amounts[:, column], np.zeros_like(ratios)
     least[:, column] = model_error * (own.sum(axis=1, keepdims=True) - own)
     return ratio_limits(
-        fit, table, critical, beta=_BETA, nuisances=nuisances, dispersion=dispersion_of(fit),
+        fit, table, ratios, beta=_BETA, nuisances=nuisances, dispersion=dispersion_of(fit),
         least=least,
     )  # fmt: skip

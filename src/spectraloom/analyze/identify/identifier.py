@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,20 +18,28 @@ from spectraloom.analyze.identify.activity import count_rates
 from spectraloom.analyze.identify.decision_limits import decision_limits
 from spectraloom.analyze.identify.margins import covered, with_margins
 from spectraloom.analyze.identify.misfit import (
+    KnownMisfits,
     MisfitBoundary,
-    condition_flags,
     dispersion_of,
     misfit_per_count,
+    trust_of,
 )
-from spectraloom.analyze.identify.mixtures import draw_mixtures, fit_shape
+from spectraloom.analyze.identify.mixtures import draw_mixtures, fit_shape, unit_templates
 from spectraloom.analyze.identify.selection import LARGE, select_names, sub_table
 from spectraloom.analyze.identify.settings import check_settings
+from spectraloom.analyze.identify.shape_drift import (
+    FEWEST,
+    ShapeDrift,
+    background_rows,
+    blocks_of_time,
+)
 from spectraloom.analyze.identify.significance import (
     NullDistribution,
     bootstrap_null,
     per_name_rate,
     significance_of,
 )
+from spectraloom.analyze.identify.tilted import tilted_counts
 from spectraloom.analyze.identify.variants import (
     background_library,
     single_sources,
@@ -44,7 +53,6 @@ from spectraloom.analyze.likelihood import (
     fit_templates,
     template_table,
 )
-from spectraloom.analyze.quality import fit_quality
 from spectraloom.analyze.share_rule import is_source
 from spectraloom.data.axis import Axis
 from spectraloom.data.columns import label_sets
@@ -54,7 +62,8 @@ from spectraloom.data.spectra import Spectra
 from spectraloom.errors import AxisError, DataError, FitError
 
 Progress = Callable[[float, str], None]
-_LEVELS = (100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5)  # counts at which chance is simulated
+# Fitted counts at which chance is simulated.
+_LEVELS = tuple(np.geomspace(100.0, 1e5, 10).round().tolist())
 _BROADENINGS = tuple(np.linspace(0.0, 0.5, 6))
 _TOLERANCE = 1e-3  # of the deviance: far below what any decision turns on
 
@@ -118,8 +127,10 @@ class Identifier(SpectralEstimator):
         Templates of the sources; of the background, or None.
     table_ : TemplateTable
     null_ : NullDistribution
-        Of the likelihood ratio of each source where it is absent.
-    misfit_boundary_ : MisfitBoundary or None
+        Of the likelihood ratio of each source where it is absent: simulated for the mean of the
+        background, and widened by what its change in time adds, if at least 40 spectra of it were
+        given, in the order of time.
+    misfit_boundary_ : MisfitBoundary or KnownMisfits or None
         Where a spectrum is called an outlier; None with fewer than two sources. It is learned by
         leaving sources out of simulated spectra, which real templates fit less well: on measured
         data it flags too many, until :meth:`calibrate_outliers` sets it from known spectra.
@@ -213,6 +224,9 @@ class Identifier(SpectralEstimator):
         )
         self.settle(self._fitting())
         self.null_ = self._calibrated(spectra.axis, progress)
+        quiet = self._quiet(spectra, labels)
+        if quiet is not None:
+            self.null_ = replace(self.null_, drift=self._learned_drift(quiet))
         self.misfit_boundary_ = self._learned_misfit(spectra.axis)
         self.provenance_ = {
             "spectraloom": __version__,
@@ -221,6 +235,7 @@ class Identifier(SpectralEstimator):
             "n_spectra": len(spectra),
             "kind": spectra.kind,
             "data_sha256": spectra.fingerprint(),
+            "false_alarms": self._calibration(0 if quiet is None else len(quiet)),
         }
         return self
 
@@ -308,33 +323,97 @@ class Identifier(SpectralEstimator):
         return with_margins(table) if library.axis.is_calibrated else table
 
     def _calibrated(self, axis: Axis, progress: Progress | None) -> NullDistribution:
+        """Chance, simulated for the mean background if there is one."""
         if not self.n_bootstrap or self.background_ is None:
             return self._theory()
         shape = fit_shape(self.background_, axis)
-        sources = list(self.library_.unique_names)
+        fitted = self._channels(axis)
+        expected = shape / shape[fitted].sum()  # levels are counts that are fitted
 
-        def draw(total: float, n: int, rng: np.random.Generator) -> FloatArray:
-            counts = rng.poisson(total * shape, (n, axis.n_channels)).astype(np.float64)
-            drawn = Spectra(counts, axis)
-            if self.fitted_with_["selection"] == "all":
-                return self._scaled_ratios(self._fit(drawn, self.table_, tested=sources))
-            return np.column_stack([self._ratios_alone(drawn, name) for name in sources])
+        def draw(total: float, n: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+            ratios, weights = [], []
+            for names in self._tested_together():
+                shapes, _ = unit_templates(self.library_.select(names), axis)
+                counts, importance = tilted_counts(total * expected, shapes, fitted, n, rng)
+                ratios.append(self._chance_ratios(Spectra(counts, axis), names, self.table_))
+                weights.append(np.repeat(importance[:, np.newaxis], len(names), axis=1))
+            return np.hstack(ratios), np.hstack(weights)
 
         degrees = int(np.bincount(self.library_.groups).max())
         return bootstrap_null(
             draw, _LEVELS, self.n_bootstrap, degrees, seed=self.random_state, progress=progress
         )
 
+    def _tested_together(self) -> list[list[str]]:
+        """Sources that stand in one fit where their chance is calibrated."""
+        sources = list(self.library_.unique_names)
+        return [sources] if self._at_once() else [[name] for name in sources]
+
+    def _at_once(self) -> bool:
+        return bool(self.fitted_with_["selection"] == "all")
+
+    def _channels(self, axis: Axis) -> slice:
+        ends = self.library_.axis.edges
+        window = covered(axis, ends[0], ends[-1], self._window)
+        return slice(0, axis.n_channels) if window is None else axis.window(*window)
+
+    def _chance_ratios(
+        self, spectra: Spectra, names: Sequence[str], table: TemplateTable
+    ) -> FloatArray:
+        """Likelihood ratios of some sources, all others in the fit or none of them."""
+        if not self._at_once():
+            table = sub_table(table, np.isin(table.names, [*names, str(self.background)]))
+        fit = self._fit(spectra, table, tested=names)
+        place = [fit.names.index(name) for name in names]
+        return fit.ratios[:, place] / dispersion_of(fit)[:, np.newaxis]
+
+    def _quiet(self, spectra: Spectra, labels: Array | None) -> Spectra | None:
+        """Spectra of background that show whether its shape changes; None if there are too few."""
+        if not self.n_bootstrap or self.background_ is None or spectra.kind != "counts":
+            return None
+        fitted = spectra.values[:, self._channels(spectra.axis)].sum(axis=1)
+        rows = background_rows(labels, str(self.background), fitted)
+        return spectra[rows] if len(rows) >= FEWEST else None
+
+    def _learned_drift(self, quiet: Spectra) -> ShapeDrift:
+        """How far the ratios of background exceed chance where it was learned at other times."""
+        sources = list(self.library_.unique_names)
+        totals = quiet.values[:, self._channels(quiet.axis)].sum(axis=1).astype(np.float64)
+        ratios = np.empty((len(quiet), len(sources)))
+        for others, block in blocks_of_time(len(quiet)):
+            under = background_library(
+                quiet[others], None, str(self.background), self.background_components,
+                self.random_state,
+            )  # fmt: skip
+            table = self._table(self.library_, under)
+            for names in self._tested_together():
+                place = [sources.index(name) for name in names]
+                ratios[block[:, np.newaxis], place] = self._chance_ratios(
+                    quiet[block], names, table
+                )
+        return ShapeDrift.learn(self.null_.p_values(ratios, totals), totals, totals)
+
+    def _calibration(self, n_quiet: int) -> dict[str, Any]:
+        """How the chance of false alarms was found, as JSON types."""
+        drift = self.null_.drift
+        if not self.n_bootstrap or self.background_ is None:
+            return {"chance": "theory"}
+        found: dict[str, Any] = {"chance": "simulated from the mean background"}
+        if drift is None:
+            return {**found, "change_of_background": "not known: too few spectra of counts"}
+        at = np.array([drift.reach])
+        widened = np.sqrt(drift.inflation(at, at)[0])
+        return {
+            **found,
+            "change_of_background": f"cross-fitted in time on {n_quiet} spectra",
+            "counts": drift.reach,
+            "widening": dict(zip(self.library_.unique_names, widened.tolist(), strict=True)),
+        }
+
     def _theory(self) -> NullDistribution:
         return NullDistribution.theory(np.bincount(self.library_.groups).tolist())
 
-    def _ratios_alone(self, spectra: Spectra, name: str) -> FloatArray:
-        """Likelihood ratios of one source beside the background, shape (n,)."""
-        keep = np.isin(self.table_.names, [name, str(self.background)])
-        fit = self._fit(spectra, sub_table(self.table_, keep), tested=[name])
-        return fit.ratios[:, fit.names.index(name)] / dispersion_of(fit)
-
-    def _learned_misfit(self, axis: Axis) -> MisfitBoundary | None:
+    def _learned_misfit(self, axis: Axis) -> MisfitBoundary | KnownMisfits | None:
         """Learn from leaving each source out in turn what unexplained spectra look like."""
         names = self.library_.unique_names
         if len(names) < 2 or self.n_bootstrap == 0:
@@ -389,8 +468,9 @@ class Identifier(SpectralEstimator):
         p_values[:, : len(sources)] = self._p_values(self._scaled_ratios(fit), fit)
         rate = per_name_rate(self.false_alarm_rate, len(sources))
         moving = self._nuisances if self.library_.axis.is_calibrated else None
+        critical = self._null_of(fit).critical(rate, *self._counts_of(fit))
         limits = decision_limits(
-            fit, self.table_, sources, self._null_of(fit), rate,
+            fit, self.table_, sources, critical, rate,
             model_error=self.model_error, nuisances=moving,
         )  # fmt: skip
         absent, threshold, limit = (part[:, column] for part in limits)
@@ -398,7 +478,7 @@ class Identifier(SpectralEstimator):
         # An absent name has the uncertainty it would have around zero.
         errors = np.where(amounts > 0, fit.uncertainties[:, column] * widened, absent)
         decisions = self._decide(amounts, p_values, rate)
-        quality, flags = self._trust(spectra, fit)
+        quality, flags = trust_of(spectra, fit, self._nuisances, self.misfit_boundary_)
         return Result(
             tuple(names),
             amounts,
@@ -459,7 +539,7 @@ class Identifier(SpectralEstimator):
     ) -> LikelihoodFit:
         """Fit all sources, or those that the selection takes."""
         sources = list(self.library_.unique_names)
-        if self.fitted_with_["selection"] == "all" or not len(spectra):
+        if self._at_once() or not len(spectra):
             return self._fit(spectra, self.table_, tested=sources, start=start, progress=progress)
 
         def fit(rows: BoolArray, table: TemplateTable, tested: Sequence[str]) -> LikelihoodFit:
@@ -481,13 +561,19 @@ class Identifier(SpectralEstimator):
         place = [fit.names.index(name) for name in self.library_.unique_names]
         return fit.ratios[:, place] / dispersion_of(fit)[:, np.newaxis]
 
-    def _null_of(self, fit: LikelihoodFit) -> tuple[NullDistribution, FloatArray]:
+    def _null_of(self, fit: LikelihoodFit) -> NullDistribution:
         # Chance was simulated for counts; a Gaussian likelihood follows the theory.
-        return self.null_ if fit.poisson else self._theory(), fit.observed.sum(axis=1)
+        return self.null_ if fit.poisson else self._theory()
+
+    def _counts_of(self, fit: LikelihoodFit) -> tuple[FloatArray, FloatArray]:
+        """All counts that were fitted, and those of the background."""
+        totals = fit.observed.sum(axis=1)
+        if self.background_ is None:
+            return totals, np.zeros_like(totals)
+        return totals, fit.amounts[:, fit.names.index(str(self.background))]
 
     def _p_values(self, scaled: FloatArray, fit: LikelihoodFit) -> FloatArray:
-        null, totals = self._null_of(fit)
-        return null.p_values(scaled, totals)
+        return self._null_of(fit).p_values(scaled, *self._counts_of(fit))
 
     def _decide(self, amounts: FloatArray, p_values: FloatArray, rate: float) -> BoolArray:
         source = is_source(self.classes_.tolist(), self.background)
@@ -508,29 +594,6 @@ class Identifier(SpectralEstimator):
         found = candidates[np.arange(len(amounts)), best] >= 0
         nothing = "nothing" if self.background is None else self.background
         return np.where(found, self.classes_[best], nothing)
-
-    def _trust(
-        self, spectra: Spectra, fit: LikelihoodFit
-    ) -> tuple[dict[str, FloatArray], dict[str, Array]]:
-        quality = fit_quality(
-            fit.observed,
-            fit.fitted,
-            n_parameters=fit.observed.shape[1] - fit.degrees_of_freedom,
-            poisson=fit.poisson,
-        )
-        quality["dispersion"] = dispersion_of(fit)
-        for number, name in enumerate(("gain", "offset", "broadening")):
-            if getattr(self._nuisances, name) is not None:
-                quality[name] = fit.nuisances[:, number]
-        if fit.extra.shape[1]:
-            totals = np.maximum(fit.amounts.sum(axis=1), 1e-300)
-            quality["pile_up"] = fit.amounts[:, -1] / totals
-        flags = condition_flags(spectra, fit)
-        if self.misfit_boundary_ is not None:
-            score = misfit_per_count(fit)
-            quality["outlier_probability"] = self.misfit_boundary_.probability(score)
-            flags["outlier"] = quality["outlier_probability"] > 0.5
-        return quality, flags
 
     def calibrate_outliers(self, known: Spectra, false_alarm_rate: float = 0.05) -> Identifier:
         """Set the outlier boundary from spectra that hold nothing unknown.
@@ -553,7 +616,9 @@ class Identifier(SpectralEstimator):
         """
         check_is_fitted(self)
         fit = self._fit_names(self._as_spectra(known), None, None)
-        self.misfit_boundary_ = MisfitBoundary.at_rate(misfit_per_count(fit), false_alarm_rate)
+        self.misfit_boundary_ = KnownMisfits.of(
+            misfit_per_count(fit), false_alarm_rate, self.random_state
+        )
         return self
 
     def with_rate(self, false_alarm_rate: float) -> Identifier:

@@ -11,14 +11,17 @@ import numpy as np
 from scipy.special import expit, gammaln, xlogy
 from sklearn.linear_model import LogisticRegression
 
-from spectraloom._typing import Array, FloatArray
-from spectraloom.analyze.likelihood import LikelihoodFit
+from spectraloom._typing import Array, BoolArray, FloatArray
+from spectraloom.analyze.likelihood import LikelihoodFit, Nuisances
+from spectraloom.analyze.quality import fit_quality
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError
 
 _FULL = (2**16 - 1, 2**24 - 1, 2**31 - 1, 2**32 - 1)  # largest counts of common memories
 _MOST_DEAD = 0.5  # dead time above which a spectrum counts as saturated
 _SPARSE = 40.0  # expected counts above which the deviance of a bin follows its expansion
+_MOST_KNOWN = 10_000  # known misfits that a model keeps
+_ROUND = 1.0 + 1e-9  # ranks are compared with rates of which they are multiples
 _SURE = 1.645  # standard deviations of chance that a misfit has to exceed
 
 
@@ -111,40 +114,9 @@ class MisfitBoundary:
         slope = max(float(model.coef_[0, 0]), 1e-6) / scale
         return cls(float(-model.intercept_[0]) / slope, slope)
 
-    @classmethod
-    def at_rate(
-        cls, known: FloatArray, false_alarm_rate: float, slope: float | None = None
-    ) -> MisfitBoundary:
-        """Boundary that a stated part of explained spectra exceeds.
-
-        With the rank (n + 1) (1 - rate), rounded up, a further spectrum of the same kind is
-        flagged with at most that probability, whatever the distribution of the misfits (V. Vovk,
-        A. Gammerman, G. Shafer, *Algorithmic Learning in a Random World*, 2005, ch. 2).
-
-        Parameters
-        ----------
-        known : ndarray, shape (n,)
-            Misfits of spectra that hold nothing unknown.
-        false_alarm_rate : float
-        slope : float, optional
-            Of the probability; by default the odds are 19 to 1 against at the median.
-
-        Raises
-        ------
-        DataError
-            If the rate is not between 0 and 1, or the spectra are too few for it.
-        """
-        if not 0 < false_alarm_rate < 1:
-            raise DataError(f"a false-alarm rate lies between 0 and 1, got {false_alarm_rate!r}")
-        rank = int(np.ceil((len(known) + 1) * (1.0 - false_alarm_rate)))
-        if rank > len(known):
-            raise DataError(
-                f"a false-alarm rate of {false_alarm_rate:g} needs at least "
-                f"{int(np.ceil(1.0 / false_alarm_rate)) - 1} known spectra, got {len(known)}"
-            )
-        center = float(np.sort(known)[rank - 1])
-        below = max(center - float(np.median(known)), 1e-3)
-        return cls(center, np.log(19.0) / below if slope is None else slope)
+    def flagged(self, misfit: FloatArray) -> BoolArray:
+        """Spectra that are rather outliers than not, shape (n,)."""
+        return np.asarray(self.probability(misfit) > 0.5)
 
     def to_dict(self) -> dict[str, float]:
         """Plain values for JSON."""
@@ -163,6 +135,133 @@ class MisfitBoundary:
         if not (np.isfinite(center) and 0 < slope < np.inf):
             raise DataError(f"no boundary lies at {center:g} with a slope of {slope:g}")
         return cls(center, slope)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownMisfits:
+    """Misfits of measured spectra that hold nothing unknown: what a further one is held against.
+
+    The p-value of a spectrum is its rank among them (conformal prediction). For a further spectrum
+    of the same kind it is below any rate with at most that probability, whatever the distribution.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+        Increasing.
+    false_alarm_rate : float
+        p-value up to which a spectrum is called an outlier.
+
+    References
+    ----------
+    V. Vovk, A. Gammerman, G. Shafer, *Algorithmic Learning in a Random World* (2005), ch. 2.
+    """
+
+    values: FloatArray
+    false_alarm_rate: float
+
+    def __post_init__(self) -> None:
+        rate, n = self.false_alarm_rate, len(self.values)
+        if not 0 < rate < 1:
+            raise DataError(f"a false-alarm rate lies between 0 and 1, got {rate!r}")
+        if not (np.isfinite(self.values).all() and (np.diff(self.values) >= 0).all()):
+            raise DataError("known misfits are finite and increase")
+        if not (n + 1) * rate * _ROUND >= 1.0:
+            raise DataError(
+                f"a false-alarm rate of {rate:g} needs at least {int(np.ceil(1.0 / rate)) - 1} "
+                f"known spectra, got {n}"
+            )
+
+    @classmethod
+    def of(cls, known: FloatArray, false_alarm_rate: float, seed: int | None = 0) -> KnownMisfits:
+        """Sorted misfits; of more than 10,000 spectra as many at random, which are as good.
+
+        Parameters
+        ----------
+        known : ndarray, shape (n,)
+        false_alarm_rate : float
+        seed : int or None
+
+        Raises
+        ------
+        DataError
+            If the rate is not between 0 and 1, or the spectra are too few for it.
+        """
+        if len(known) > _MOST_KNOWN:
+            known = np.random.default_rng(seed).choice(known, _MOST_KNOWN, replace=False)
+        return cls(np.sort(np.asarray(known, dtype=np.float64)), false_alarm_rate)
+
+    @property
+    def center(self) -> float:
+        """Largest misfit that is not flagged."""
+        most = int(self.false_alarm_rate * (len(self.values) + 1) * _ROUND)
+        return float(self.values[len(self.values) - most])
+
+    def p_values(self, misfit: FloatArray) -> FloatArray:
+        """Share of the known spectra that fit as badly or worse, itself among them, shape (n,)."""
+        n = len(self.values)
+        return np.asarray((1.0 + n - np.searchsorted(self.values, misfit)) / (n + 1.0))
+
+    def probability(self, misfit: FloatArray) -> FloatArray:
+        """One minus the p-value: share of known spectra that fit better, shape (n,)."""
+        return np.asarray(1.0 - self.p_values(misfit))
+
+    def flagged(self, misfit: FloatArray) -> BoolArray:
+        """Spectra whose p-value is at most the false-alarm rate, shape (n,)."""
+        return np.asarray(self.p_values(misfit) <= self.false_alarm_rate * _ROUND)
+
+    def to_dict(self) -> dict[str, float]:
+        """What was learned, without the misfits, for JSON."""
+        return {
+            "center": self.center,
+            "false_alarm_rate": self.false_alarm_rate,
+            "n_known": len(self.values),
+        }
+
+
+def trust_of(
+    spectra: Spectra,
+    fit: LikelihoodFit,
+    nuisances: Nuisances,
+    boundary: MisfitBoundary | KnownMisfits | None,
+) -> tuple[dict[str, FloatArray], dict[str, Array]]:
+    """Measures of how far a fit is to be trusted, and flags.
+
+    Parameters
+    ----------
+    spectra : Spectra
+    fit : LikelihoodFit
+        Of these spectra.
+    nuisances : Nuisances
+        Those that were fitted.
+    boundary : MisfitBoundary or KnownMisfits or None
+        Where a spectrum is an outlier, if that is known.
+
+    Returns
+    -------
+    quality, flags : dict of str to ndarray, shape (n,)
+        See :meth:`~spectraloom.analyze.identify.identifier.Identifier.analyze`.
+    """
+    quality = fit_quality(
+        fit.observed,
+        fit.fitted,
+        n_parameters=fit.observed.shape[1] - fit.degrees_of_freedom,
+        poisson=fit.poisson,
+    )
+    quality["dispersion"] = dispersion_of(fit)
+    for number, name in enumerate(("gain", "offset", "broadening")):
+        if getattr(nuisances, name) is not None:
+            quality[name] = fit.nuisances[:, number]
+    if fit.extra.shape[1]:
+        totals = np.maximum(fit.amounts.sum(axis=1), 1e-300)
+        quality["pile_up"] = fit.amounts[:, -1] / totals
+    flags = condition_flags(spectra, fit)
+    if boundary is not None:
+        misfit = misfit_per_count(fit)
+        if isinstance(boundary, KnownMisfits):
+            quality["outlier_p_value"] = boundary.p_values(misfit)
+        quality["outlier_probability"] = boundary.probability(misfit)
+        flags["outlier"] = boundary.flagged(misfit)
+    return quality, flags
 
 
 def condition_flags(spectra: Spectra, fit: LikelihoodFit) -> dict[str, Array]:

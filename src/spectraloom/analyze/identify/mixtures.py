@@ -66,7 +66,7 @@ def draw_mixtures(
     values = np.empty((n, axis.n_channels))
     base = np.zeros(axis.n_channels) if background is None else fit_shape(background, axis)
     for part, shift in zip(np.array_split(np.arange(n), len(shifts)), shifts, strict=True):
-        templates, names = _moved(library, axis, float(shift))
+        templates, names = unit_templates(library, axis, float(shift))
         unique = np.unique(names)
         for row in part:
             chosen = rng.choice(unique, min(len(unique), int(rng.integers(1, 3))), replace=False)
@@ -81,8 +81,14 @@ def draw_mixtures(
     return Spectra(values, axis)
 
 
-def _moved(library: Library, axis: Axis, gain: float) -> tuple[FloatArray, Array]:
-    """Unit-area templates that have counts on an axis after a change of gain, and their names."""
+def unit_templates(library: Library, axis: Axis, gain: float = 0.0) -> tuple[FloatArray, Array]:
+    """Unit-area templates that have counts on an axis after a change of gain, and their names.
+
+    Raises
+    ------
+    FitError
+        If none has.
+    """
     if axis.is_calibrated:
         edges = library.axis.edges * (1.0 + gain)
         own = Axis.from_edges(edges, quantity=library.axis.quantity, unit=library.axis.unit)

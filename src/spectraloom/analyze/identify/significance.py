@@ -7,17 +7,23 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.optimize import nnls
 from scipy.stats import chi2, norm
 
 from spectraloom._typing import FloatArray, IntArray
+from spectraloom.analyze.identify.shape_drift import ShapeDrift
 from spectraloom.errors import DataError
 
 _LEAST_RATIO = 0.06  # at high rates any amount decides; a limit needs some threshold
-_SCALES = np.geomspace(0.6, 1.6, 17)
-_EM_STEPS = 60
-# Ratios below this are not told apart: decisions are made in the tail, and the many ratios near
-# zero hold the rounding of the fit rather than its statistics.
-_BODY = 1.0
+_SCALES = np.geomspace(0.6, 1.6, 21)
+# Ratios whose chance is matched. Those near zero hold the rounding of the fit rather than its
+# statistics; decisions are made in the tail.
+_PLACES = np.array(
+    [0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.5, 8.0, 10.0, 12.0, 15.0, 18.0, 21.0, 25.0, 30.0]
+)
+_FEWEST = 8  # draws above a ratio that say anything about its chance
+_PRECISE = 0.02  # relative error of a chance that no number of draws is asked to beat
+_REFINEMENTS = 3
 _SHAPES = 2  # degrees of freedom that the tail of a thousand draws can tell apart
 
 
@@ -37,6 +43,9 @@ class NullDistribution:
     weights : ndarray, shape (n_levels, k, d + 1)
         Weights of 0 ... d degrees of freedom.
     scales : ndarray, shape (n_levels, k)
+    drift : ShapeDrift or None
+        How much wider than by chance the roots of the ratios are, since the shape of the
+        background changes; None if it is not known to.
 
     References
     ----------
@@ -49,6 +58,7 @@ class NullDistribution:
     totals: FloatArray
     weights: FloatArray
     scales: FloatArray
+    drift: ShapeDrift | None = None
 
     @staticmethod
     def theory(templates: Sequence[int]) -> NullDistribution:
@@ -67,7 +77,9 @@ class NullDistribution:
             weights[0, name, number - 1 : number + 1] = 0.5
         return NullDistribution(np.array([1.0]), weights, np.ones((1, len(templates))))
 
-    def p_values(self, ratios: FloatArray, totals: FloatArray) -> FloatArray:
+    def p_values(
+        self, ratios: FloatArray, totals: FloatArray, background: FloatArray | None = None
+    ) -> FloatArray:
         """Probability of at least this ratio by chance, shape (n, k); one where it is zero.
 
         Parameters
@@ -75,6 +87,8 @@ class NullDistribution:
         ratios : ndarray, shape (n, k)
         totals : ndarray, shape (n,)
             Counts of each spectrum.
+        background : ndarray, shape (n,), optional
+            How many of them are background; all by default.
         """
         place = np.interp(
             np.log(np.maximum(totals, 1.0)), np.log(self.totals), np.arange(len(self.totals))
@@ -82,10 +96,13 @@ class NullDistribution:
         low = np.floor(place).astype(int)
         high = np.minimum(low + 1, len(self.totals) - 1)
         part = (place - low)[:, np.newaxis]
+        scaled = ratios / self._inflation(totals, background)
         # Between two levels the probabilities are mixed, not the weights: both are exact at ends.
-        return (1.0 - part) * self._tail(ratios, low) + part * self._tail(ratios, high)
+        return (1.0 - part) * self._tail(scaled, low) + part * self._tail(scaled, high)
 
-    def critical(self, rate: float, totals: FloatArray) -> FloatArray:
+    def critical(
+        self, rate: float, totals: FloatArray, background: FloatArray | None = None
+    ) -> FloatArray:
         """Ratio that chance reaches with probability `rate`, shape (n, k); zero if it never does.
 
         Parameters
@@ -93,18 +110,22 @@ class NullDistribution:
         rate : float
         totals : ndarray, shape (n,)
             Counts of each spectrum.
+        background : ndarray, shape (n,), optional
+            How many of them are background; all by default.
         """
         at = np.log(np.maximum(totals, 1.0))
-        return np.column_stack(
-            [
-                np.interp(at, np.log(self.totals), column)
-                for column in _critical_levels(self, rate).T
-            ]
-        )
+        levels = _critical_levels(self, rate)
+        ratios = np.column_stack([np.interp(at, np.log(self.totals), one) for one in levels.T])
+        return np.asarray(ratios * self._inflation(totals, background))
 
     def steps(self, rate: float, totals: FloatArray) -> FloatArray:
         """Critical ratios as standard deviations of an amount, shape (n, k)."""
         return np.asarray(np.sqrt(np.maximum(self.critical(rate, totals), _LEAST_RATIO)))
+
+    def _inflation(self, totals: FloatArray, background: FloatArray | None) -> FloatArray | float:
+        if self.drift is None:
+            return 1.0
+        return self.drift.inflation(totals, totals if background is None else background)
 
     def _tail(self, ratios: FloatArray, level: IntArray) -> FloatArray:
         weights, scales = self.weights[level], self.scales[level]
@@ -128,52 +149,63 @@ def _critical_levels(null: NullDistribution, rate: float) -> FloatArray:
     return high
 
 
-def fit_null(ratios: FloatArray, degrees: int) -> tuple[FloatArray, float]:
+def fit_null(
+    ratios: FloatArray, degrees: int, weights: FloatArray | None = None
+) -> tuple[FloatArray, float]:
     """Weights of 0 ... `degrees` degrees of freedom, and scale, of ratios drawn without a source.
 
-    Maximum likelihood of the ratios above one, all below counting alike: the weights by
-    expectation-maximisation, the scale by trial. The draws tell apart two degrees at most.
+    Least squares of the chances of reaching a row of ratios, relative to their errors, so that
+    the tail counts as much as the body: the weights by non-negative least squares, the scale by
+    trial. The draws tell apart two degrees at most.
 
     Parameters
     ----------
     ratios : ndarray, shape (n,)
     degrees : int
         Most degrees of freedom, at least one; above two it is as good as two.
+    weights : ndarray, shape (n,), optional
+        Importance weights, one on average: how many times as probable a draw is without the
+        source as it was when drawn. All one by default.
 
     Raises
     ------
     DataError
         If there are fewer than 50 ratios.
     """
-    if len(ratios) < 50:
-        raise DataError(f"a null distribution needs at least 50 draws, got {len(ratios)}")
+    n = len(ratios)
+    if n < 50:
+        raise DataError(f"a null distribution needs at least 50 draws, got {n}")
     shapes = np.arange(1, min(degrees, _SHAPES) + 1)
-    high = ratios[ratios > _BODY]
-    if not len(high):
-        weights = np.zeros(len(shapes) + 1)
-        weights[1] = 1.0 / len(ratios)  # none seen in n draws: rarer than one in n
-        weights[0] = 1.0 - weights[1]
-        return weights, 1.0
-    n_low = len(ratios) - len(high)
-    best = (-np.inf, np.zeros(len(shapes) + 1), 1.0)
+    importance = np.ones(n) if weights is None else weights
+    above = ratios[:, np.newaxis] >= _PLACES
+    seen = (above.sum(axis=0) >= _FEWEST) & (importance @ above > 0)
+    if not seen.any():
+        rare = np.zeros(len(shapes) + 1)
+        rare[1] = 1.0 / n  # hardly any seen in n draws: taken as one in n
+        rare[0] = 1.0 - rare[1]
+        return rare, 1.0
+    places = _PLACES[seen]
+    chance = importance @ above[:, seen] / n
+    variance = (importance**2 @ above[:, seen] / n - chance**2) / n
+    error = np.sqrt(np.maximum(variance, 0.0) / chance**2 + _PRECISE**2)
+    best = (np.inf, np.zeros(len(shapes)), 1.0)
     for scale in _SCALES:
-        low = np.append(1.0, chi2.cdf(_BODY / scale, shapes))
-        densities = np.zeros((len(high), len(shapes) + 1))
-        densities[:, 1:] = chi2.pdf(high[:, np.newaxis] / scale, shapes) / scale
-        weights = np.append(0.5, np.full(len(shapes), 0.5 / len(shapes)))
-        for _ in range(_EM_STEPS):
-            below = low * weights
-            joint = densities * weights
-            parts = (joint / joint.sum(axis=1, keepdims=True)).sum(axis=0)
-            weights = (n_low * below / below.sum() + parts) / len(ratios)
-        likelihood = float(n_low * np.log(low @ weights) + np.log(densities @ weights).sum())
-        if likelihood > best[0]:
-            best = (likelihood, weights, float(scale))
-    return best[1], best[2]
+        tails = chi2.sf(places[:, np.newaxis] / scale, shapes)
+        model = chance
+        for _ in range(_REFINEMENTS):
+            # Errors are relative to the fit: relative to what was drawn, low draws count more.
+            unit = error * model
+            found, _ = nnls(tails / unit[:, np.newaxis], chance / unit)
+            model = np.maximum(tails @ found, 1e-300)
+        miss = float((((model - chance) / unit) ** 2).sum())
+        if miss < best[0]:
+            best = (miss, found, float(scale))
+    positive = best[1] / max(float(best[1].sum()), 1.0)
+    return np.append(max(1.0 - float(positive.sum()), 0.0), positive), best[2]
 
 
 def bootstrap_null(
-    draw: Callable[[float, int, np.random.Generator], FloatArray],
+    draw: Callable[[float, int, np.random.Generator], tuple[FloatArray, FloatArray]],
     totals: Sequence[float],
     n_draws: int,
     degrees: int,
@@ -189,8 +221,8 @@ def bootstrap_null(
     Parameters
     ----------
     draw : callable
-        ``draw(total, n, rng)`` gives the ratios of `n` spectra of about `total` counts, shape
-        (n, k).
+        ``draw(total, n, rng)`` gives the ratios of `n` spectra of about `total` counts, and their
+        importance weights, both of shape (n, k).
     totals : sequence of float
         Levels of total counts.
     n_draws : int
@@ -208,8 +240,9 @@ def bootstrap_null(
         drawn.append(draw(float(total), n_draws, rng))
     weights, scales = [], []
     for level in range(len(totals)):
-        near = np.concatenate(drawn[max(level - 1, 0) : level + 2])
-        fitted = [fit_null(column, degrees) for column in near.T]
+        near = drawn[max(level - 1, 0) : level + 2]
+        ratios, importance = (np.concatenate([one[part] for one in near]) for part in (0, 1))
+        fitted = [fit_null(r, degrees, w) for r, w in zip(ratios.T, importance.T, strict=True)]
         weights.append([one for one, _ in fitted])
         scales.append([one for _, one in fitted])
     return NullDistribution(np.asarray(totals, dtype=float), np.array(weights), np.array(scales))
