@@ -10,7 +10,7 @@ from spectraloom.analyze.likelihood.quadratic import dot
 from spectraloom.analyze.manifold.blending import make_room, place_all
 from spectraloom.analyze.manifold.kernel import FLOOR, fit_one, information, prior_misfit
 
-_EM_START = 12
+_EM_START = 6
 _RIVAL = 9.0  # of the deviance on coarse bins: a start this much worse may still end better
 
 

@@ -38,26 +38,28 @@ def make_room(k, n_latents, n_deformations, n, m):  # type: ignore[no-untyped-de
         np.zeros((5, size), dtype=np.int64),
         np.zeros(k),
         np.zeros(n_latents),
-        np.zeros((1 + n_deformations, _AT**n_deformations)),
-        np.zeros(_AT**n_deformations, dtype=np.int64),
+        np.zeros((k, 1 + n_deformations, _AT**n_deformations)),
+        np.zeros((k, _AT**n_deformations), dtype=np.int64),
+        np.zeros(k, dtype=np.int64),
+        np.zeros(n_latents, dtype=np.int64),
+        np.zeros((n_latents, 2, _AT)),
     )
 
 
 @compiled
-def node_weights(n_nodes, u):  # type: ignore[no-untyped-def]
-    """Weights of four nodes for a place `u` between 0 and 1, and their derivatives by `u`.
+def _weigh_nodes(n_nodes, u, first, near, z):  # type: ignore[no-untyped-def]
+    """Fill the first of the four nodes around a place `u` from 0 to 1 of latent `z`; weights too.
 
-    Returns
-    -------
-    first : int, node of the first weight
-    weight, slope : (4,)
+    `near` has the weights of the four nodes, and their derivatives by `u`.
     """
-    weight = np.zeros(_AT)
-    slope = np.zeros(_AT)
-    x = min(max(u, 0.0), 1.0) * (n_nodes - 1)
+    for q in range(_AT):
+        near[z, 0, q] = 0.0
+        near[z, 1, q] = 0.0
+    scale = n_nodes - 1.0
+    x = min(max(u, 0.0), 1.0) * scale
     piece = min(int(x), n_nodes - 2)
-    first = min(max(piece - 1, 0), n_nodes - _AT)
-    for center in (piece, piece + 1):
+    first[z] = min(max(piece - 1, 0), n_nodes - _AT)
+    for center in range(piece, piece + 2):
         if center < 1 or center > n_nodes - 2:
             continue
         t = x - center
@@ -66,45 +68,54 @@ def node_weights(n_nodes, u):  # type: ignore[no-untyped-def]
         turn = -1.0 if center == piece else 1.0
         if (center == piece and piece == n_nodes - 2) or (center > piece and piece == 0):
             share, turn = 1.0, 0.0
-        i = center - 1 - first
-        weight[i] += share * 0.5 * t * (t - 1.0)
-        weight[i + 1] += share * (1.0 - t * t)
-        weight[i + 2] += share * 0.5 * t * (t + 1.0)
-        slope[i] += share * (t - 0.5) + turn * 0.5 * t * (t - 1.0)
-        slope[i + 1] += -2.0 * t * share + turn * (1.0 - t * t)
-        slope[i + 2] += share * (t + 0.5) + turn * 0.5 * t * (t + 1.0)
-    return first, weight, slope * (n_nodes - 1)
+        i = center - 1 - first[z]
+        near[z, 0, i] += share * 0.5 * t * (t - 1.0)
+        near[z, 0, i + 1] += share * (1.0 - t * t)
+        near[z, 0, i + 2] += share * 0.5 * t * (t + 1.0)
+        near[z, 1, i] += scale * (share * (t - 0.5) + turn * 0.5 * t * (t - 1.0))
+        near[z, 1, i + 1] += scale * (-2.0 * t * share + turn * (1.0 - t * t))
+        near[z, 1, i + 2] += scale * (share * (t + 0.5) + turn * 0.5 * t * (t + 1.0))
 
 
 @compiled
-def find_nodes(nodes, j, s, room):  # type: ignore[no-untyped-def]
-    """Fill the rows of the table that template `j` is blended of at latents `s`; their number."""
-    size = 1
-    room.node[0] = nodes.first[j]
-    room.weight[:, 0] = 1.0
+def weigh_all_nodes(nodes, s, room):  # type: ignore[no-untyped-def]
+    """Weights of the nodes around latents `s`, once for all templates that share them."""
+    for z in range(len(s)):
+        if nodes.along[z] > 0:
+            _weigh_nodes(nodes.along[z], s[z], room.first, room.near, z)
+
+
+@compiled
+def _find_nodes(nodes, j, room):  # type: ignore[no-untyped-def]
+    """Fill the rows of the table that template `j` is blended of, with weights."""
+    node, weights, near = room.node, room.weight, room.near
     n_deformations = nodes.counts.shape[1]
+    node[j, 0] = nodes.first[j]
+    for d in range(n_deformations + 1):
+        weights[j, d, 0] = 1.0
+    size = 1
     for d in range(n_deformations):
         n_nodes = nodes.counts[j, d]
         if n_nodes == 1:
             for e in range(size):
-                room.weight[1 + d, e] = 0.0
+                weights[j, 1 + d, e] = 0.0
             continue
-        first, weight, slope = node_weights(n_nodes, s[nodes.latent[j, d]])
+        z = nodes.latent[j, d]
         # The last coordinate is the fastest: those before it step over all of its nodes.
         stride = 1
         for later in range(d + 1, n_deformations):
             stride *= nodes.counts[j, later]
         for e in range(size - 1, -1, -1):
-            row = room.node[e]
+            row = node[j, e]
             for q in range(_AT - 1, -1, -1):
                 at = e * _AT + q
                 for other in range(n_deformations):
-                    factor = slope[q] if other == d else weight[q]
-                    room.weight[1 + other, at] = room.weight[1 + other, e] * factor
-                room.weight[0, at] = room.weight[0, e] * weight[q]
-                room.node[at] = row + (first + q) * stride
+                    factor = near[z, 1, q] if other == d else near[z, 0, q]
+                    weights[j, 1 + other, at] = weights[j, 1 + other, e] * factor
+                weights[j, 0, at] = weights[j, 0, e] * near[z, 0, q]
+                node[j, at] = row + (room.first[z] + q) * stride
         size *= _AT
-    return size
+    room.size[j] = size
 
 
 @compiled_fast
@@ -159,21 +170,23 @@ def templates_at(nodes, s, wanted, room):  # type: ignore[no-untyped-def]
     """Fill the rows of the templates that are `wanted`; edges are located already."""
     rows, moving = room.rows, nodes.slopes.shape[0] > 0
     n = rows.shape[1]
+    weigh_all_nodes(nodes, s, room)
     for j in range(len(wanted)):
         if not wanted[j]:
             continue
-        size = find_nodes(nodes, j, s, room)
+        _find_nodes(nodes, j, room)
+        node, weight, size = room.node[j], room.weight[j, 0], room.size[j]
         if not moving:
             rows[j] = 0.0
-            add_rows(nodes.table, room.node, room.weight[0], size, 1.0, rows[j])
+            add_rows(nodes.table, node, weight, size, 1.0, rows[j])
             for c in range(n):
                 rows[j, c] = max(rows[j, c], 0.0)
             continue
         values, slopes, line = room.grid[0], room.grid[1], room.pieces.line[0]
         values[:] = 0.0
         slopes[:] = 0.0
-        add_rows(nodes.table, room.node, room.weight[0], size, 1.0, values)
-        add_rows(nodes.slopes, room.node, room.weight[0], size, 1.0, slopes)
+        add_rows(nodes.table, node, weight, size, 1.0, values)
+        add_rows(nodes.slopes, node, weight, size, 1.0, slopes)
         _at_edges(values, slopes, room.pieces, 1.0, line)
         for c in range(n):
             rows[j, c] = max(line[c + 1] - line[c], 0.0)
@@ -183,7 +196,7 @@ def templates_at(nodes, s, wanted, room):  # type: ignore[no-untyped-def]
 def slopes_at(nodes, edges, s, a, room):  # type: ignore[no-untyped-def]
     """Fill the rows of the latents: derivatives of the expected counts of amounts `a`.
 
-    Returns nothing; latents that no template with an amount depends on get zeros.
+    The templates with an amount are at `s` already. Latents that none of them depends on get zeros.
     """
     k, n = len(a), room.rows.shape[1]
     n_latents = len(s)
@@ -196,19 +209,19 @@ def slopes_at(nodes, edges, s, a, room):  # type: ignore[no-untyped-def]
     for j in range(k):
         if a[j] <= 0.0:
             continue
-        size = find_nodes(nodes, j, s, room)
+        node, size = room.node[j], room.size[j]
         for d in range(nodes.counts.shape[1]):
             if nodes.counts[j, d] == 1:
                 continue
-            place, weight = nodes.latent[j, d], room.weight[1 + d]
+            place, weight = nodes.latent[j, d], room.weight[j, 1 + d]
             if moving:
-                add_rows(nodes.table, room.node, weight, size, a[j], grid[4 + 2 * place])
-                add_rows(nodes.slopes, room.node, weight, size, a[j], grid[5 + 2 * place])
+                add_rows(nodes.table, node, weight, size, a[j], grid[4 + 2 * place])
+                add_rows(nodes.slopes, node, weight, size, a[j], grid[5 + 2 * place])
             else:
-                add_rows(nodes.table, room.node, weight, size, a[j], room.rows[k + place])
+                add_rows(nodes.table, node, weight, size, a[j], room.rows[k + place])
         if moving:
-            add_rows(nodes.table, room.node, room.weight[0], size, a[j], grid[2])
-            add_rows(nodes.slopes, room.node, room.weight[0], size, a[j], grid[3])
+            add_rows(nodes.table, node, room.weight[j, 0], size, a[j], grid[2])
+            add_rows(nodes.slopes, node, room.weight[j, 0], size, a[j], grid[3])
     if not moving:
         return
     line = room.pieces.line[0]

@@ -18,6 +18,7 @@ class Nodes(NamedTuple):
     first: Any  # (k,) first row of each template
     counts: Any  # (k, d) nodes along each of its coordinates; 1 where it has none
     latent: Any  # (k, d) latent that each coordinate is, -1 for none
+    along: Any  # (L,) nodes along each latent, 0 for gain and offset
     moved: Any  # (2,) latents that are gain and offset; -1 on fixed bins
 
 
@@ -75,5 +76,8 @@ class Room(NamedTuple):
     number: Any  # (5, k + L) INDEX ... CHOSEN
     new_a: Any
     new_s: Any
-    weight: Any  # (1 + d, 4**d) weights of the nodes, and their derivatives by each coordinate
-    node: Any  # (4**d,) rows of the table
+    weight: Any  # (k, 1 + d, 4**d) weights of the nodes, and their derivatives by each coordinate
+    node: Any  # (k, 4**d) rows of the table
+    size: Any  # (k,) how many of them
+    first: Any  # (L,) first of the nodes around each latent
+    near: Any  # (L, 2, 4) weights of these four nodes, and their derivatives

@@ -206,6 +206,8 @@ def _nodes_of(
     for j, (_, block) in enumerate(own):
         counts[j, : len(block.counts)] = block.counts
         latent[j, : len(block.latent)] = block.latent
+    along = np.zeros(len(layout), dtype=np.int64)
+    along[latent[counts > 1]] = counts[counts > 1]
     grid = edges
     if moving:
         grid = np.unique(np.concatenate([axis.edges for axis, _ in own]))
@@ -221,6 +223,7 @@ def _nodes_of(
         as_given(first.astype(np.int64)),
         as_given(counts),
         as_given(latent),
+        as_given(along),
         as_given(np.array(layout.moved if moving else (-1, -1), dtype=np.int64)),
     )
 
