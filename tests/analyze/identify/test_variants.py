@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spectraloom.analyze import nnls, variant_library
+from spectraloom.analyze import Identifier, nnls, variant_library
 from spectraloom.analyze.identify.variants import background_library
 from spectraloom.data import Axis, Spectra
-from spectraloom.errors import DataError, LabelError
+from spectraloom.errors import DataError, FitError, LabelError
 
 
 def two_kinds(world: Any) -> Spectra:
@@ -83,3 +83,72 @@ def test_background_of_several_components_adds_up_and_spans_what_varies() -> Non
         plain = nnls(truth[np.newaxis], one.templates) @ one.templates
         assert np.abs(plain[0] - truth).sum() > 0.15 * truth.sum()
     assert background_library(spectra.replace(values=np.zeros((200, 64))), None, "b") is None
+
+
+def behind_any_thickness(world: Any, n: int, seed: int) -> tuple[Spectra, np.ndarray]:
+    """One source whose low channels are dimmed by an absorber of any thickness."""
+    rng = np.random.default_rng(seed)
+    thickness = rng.uniform(0.0, 3.0, n)
+    low = np.where(world.axis.centers < 500, 1.0, 0.05)
+    shapes = np.exp(-thickness[:, np.newaxis] * low) * world.loadings[2]
+    shapes /= shapes.sum(axis=1, keepdims=True)
+    counts = rng.uniform(2000.0, 40000.0, (n, 1))
+    values = rng.poisson(counts * shapes)
+    return Spectra(values, world.axis, columns={"labels": ["Cs137"] * n}), shapes
+
+
+def test_parts_mix_to_spectra_between_and_beyond_those_of_the_training(world: Any) -> None:
+    spectra, _ = behind_any_thickness(world, 80, 1)
+    _, truth = behind_any_thickness(world, 60, 2)
+    errors = {}
+    for variants in ("nmf:2", 2, 1):
+        library = variant_library(spectra, variants)
+        fitted = nnls(truth, library.templates) @ library.templates
+        errors[variants] = float(np.abs(fitted - truth).sum(axis=1).max())
+    assert errors["nmf:2"] < 0.05
+    assert errors["nmf:2"] < 0.5 * errors[2] < errors[1]
+
+
+def test_parts_add_up_to_what_they_explain(world: Any) -> None:
+    spectra = two_kinds(world)
+    library = variant_library(spectra, "nmf:2")
+    assert library.names == ("Cs137", "Cs137", "background")
+    assert library.variants == ("1", "2", "")
+    assert library.weights is not None
+    assert library.weights.sum() == pytest.approx(spectra.values.sum(), rel=0.01)
+    np.testing.assert_allclose(library.templates[2], spectra.values[30:].sum(axis=0))
+    again = variant_library(spectra, "nmf:2")
+    np.testing.assert_array_equal(library.templates, again.templates)
+    assert len(variant_library(spectra, "nmf")) <= 5
+    assert len(variant_library(spectra, "nmf:1")) == 2
+    # A window decides what tells parts apart; templates still cover the whole axis.
+    windowed = variant_library(spectra, "nmf:2", window=(0.0, 800.0))
+    assert windowed.templates.shape[1] == spectra.n_channels
+    assert windowed.templates[:2].sum() == pytest.approx(spectra.values[:30].sum(), rel=0.02)
+
+
+def test_parts_that_cannot_be_are_refused(world: Any) -> None:
+    spectra = two_kinds(world)
+    for wrong in ("nmf:0", "nmf:x", "nmf:", "nmf:-1"):
+        with pytest.raises(DataError, match="at least one"):
+            variant_library(spectra, wrong)
+    empty = spectra.values.copy()
+    empty[:30] = 0
+    with pytest.raises(DataError, match="Cs137 are empty"):
+        variant_library(spectra.replace(values=empty), "nmf:2")
+    below = spectra.replace(kind="intensity", values=spectra.values - 5.0)
+    with pytest.raises(FitError, match="negative"):
+        variant_library(below, "nmf:2")
+
+
+def test_an_identifier_takes_parts_as_variants(world: Any) -> None:
+    spectra, _ = behind_any_thickness(world, 60, 3)
+    rng = np.random.default_rng(4)
+    quiet = Spectra(
+        rng.poisson(3000 * np.repeat(world.loadings[4:5], 60, axis=0)),
+        world.axis,
+        columns={"labels": ["background"] * 60},
+    )
+    model = Identifier(variants="nmf:2", n_bootstrap=0).fit(Spectra.concatenate([spectra, quiet]))
+    assert model.library_.names == ("Cs137", "Cs137")
+    assert all(entry[0] == "Cs137" for entry in model.analyze(spectra).labels)

@@ -102,8 +102,8 @@ class GainTracker:
             raise FitError("a gain is tracked with the templates of a fitted identifier")
         if identifier.fitted_with_["gain"] is None:
             raise FitError(
-                "the identifier was fitted without a prior of the gain, so that none can be followed: "
-                "fit it with one, e.g. gain=0.02"
+                "the identifier was fitted without a prior of the gain, so that it cannot be "
+                "followed: fit one with a prior, e.g. gain=0.02"
             )
         for name, value in (("walk", walk), ("interval", interval)):
             if not 0 < value < np.inf:

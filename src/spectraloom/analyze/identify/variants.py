@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from spectraloom._typing import Array
+from spectraloom._typing import Array, FloatArray
 from spectraloom.analyze.least_squares import nnls
 from spectraloom.analyze.loadings import loadings_without_labels, split_into_variants
 from spectraloom.data.columns import label_sets
 from spectraloom.data.library import Library, single_labels
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError, FitError, LabelError
+
+_PARTS = 4  # per source, where no number is given
 
 
 def variant_library(
@@ -24,14 +26,18 @@ def variant_library(
     """Mean spectra of groups of alike spectra within each label.
 
     A source behind different absorbers has different spectra, and one mean explains none of them.
+    Groups are found by k-means, or given; ``nmf`` takes no groups but the parts of a non-negative
+    factorisation under the Poisson likelihood, whose mixtures are the spectra of the label. Parts
+    reach further than means do: to spectra beyond the most extreme ones, too.
 
     Parameters
     ----------
     spectra : Spectra
         One label each.
     variants : int or str
-        Groups per source, found by k-means on the square roots of unit-area spectra; or the name
-        of a column whose values are the groups, such as ``"absorber"``.
+        Groups per source, found by k-means on the square roots of unit-area spectra; ``"nmf:2"``
+        for two parts per source (``"nmf"`` for four); or the name of a column whose values are
+        the groups, such as ``"absorber"``.
     window : (float, float), optional
         Part of the axis that tells groups apart.
     background : str, optional
@@ -42,17 +48,26 @@ def variant_library(
     Returns
     -------
     Library
-        Weights are the counts that a template was averaged from.
+        Weights are the counts that a template was averaged from, or explains.
 
     Raises
     ------
     DataError
         If a spectrum does not have exactly one label, the number is below one, or all spectra of
         a label are empty.
+    FitError
+        If spectra of which parts are asked for hold negative values.
     LabelError
         If there is no such column.
+
+    References
+    ----------
+    Parts: D. D. Lee, H. S. Seung, Nature 401 (1999) 788, doi:10.1038/44565.
     """
     labels = single_labels(spectra)
+    n_parts = parts_asked_for(variants)
+    if n_parts is not None:
+        return _library_of_parts(spectra, labels, n_parts, window, background, seed)
     channels = slice(0, spectra.n_channels) if window is None else spectra.axis.window(*window)
     if isinstance(variants, str):
         keys = spectra.column(variants).astype(np.str_)
@@ -88,6 +103,93 @@ def variant_library(
         tuple(key for (_, key), keep in zip(pairs, kept, strict=True) if keep),
         areas[kept],
     )
+
+
+def parts_asked_for(variants: int | str) -> int | None:
+    """Number of parts per source that ``"nmf"`` or ``"nmf:4"`` asks for; None for other variants.
+
+    Raises
+    ------
+    DataError
+        If it is no number of at least one.
+    """
+    if not isinstance(variants, str) or variants.partition(":")[0] != "nmf":
+        return None
+    _, colon, number = variants.partition(":")
+    if not colon:
+        return _PARTS
+    if not (number.isascii() and number.isdecimal() and int(number) > 0):
+        raise DataError(
+            f"variants by factorisation are 'nmf:' and a number of at least one, got {variants!r}"
+        )
+    return int(number)
+
+
+def _library_of_parts(
+    spectra: Spectra,
+    labels: Array,
+    n_parts: int,
+    window: tuple[float, float] | None,
+    background: str | None,
+    seed: int | None,
+) -> Library:
+    """Parts of the spectra of each label, scaled to the counts that they explain."""
+    channels = slice(0, spectra.n_channels) if window is None else spectra.axis.window(*window)
+    templates: list[FloatArray] = []
+    names: list[str] = []
+    numbers: list[str] = []
+    for name in np.unique(labels).tolist():
+        values = np.asarray(spectra.values[labels == name], dtype=np.float64)
+        values = values[values.sum(axis=1) > 0]
+        if not len(values):
+            raise DataError(f"all spectra of {name} are empty")
+        wanted = 1 if name == background else n_parts
+        parts = explained_parts(values, wanted, channels, seed)
+        templates += [*parts]
+        names += [name] * len(parts)
+        numbers += [str(number + 1) if len(parts) > 1 else "" for number in range(len(parts))]
+    if not names:
+        raise LabelError("there are no labelled spectra to make a library of")
+    stacked = np.stack(templates)
+    return Library(stacked, spectra.axis, tuple(names), tuple(numbers), stacked.sum(axis=1))
+
+
+def explained_parts(
+    values: FloatArray, n_parts: int, fitted: slice, seed: int | None
+) -> FloatArray:
+    """Parts whose mixtures are some spectra; together they add up to about their sum.
+
+    The amounts of the parts are learned in the channels that are fitted; the other channels then
+    have the parts that go with these amounts.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, n_channels)
+        None of them empty.
+    n_parts : int
+        At most as many parts as different spectra come out.
+    fitted : slice
+        Channels that tell parts apart.
+    seed : int or None
+        Seed of the factorisation.
+
+    Returns
+    -------
+    ndarray, shape (k, n_channels)
+    """
+    inner = values[:, fitted]
+    n_parts = min(n_parts, *inner.shape, len(np.unique(inner, axis=0)))
+    if n_parts < 2 or not inner.any():
+        return np.asarray(values.sum(axis=0)[np.newaxis])
+    # Strong spectra would decide alone: each counts as its shape, with the noise of the mean.
+    scaled = inner * (inner.sum(axis=1).mean() / np.maximum(inner.sum(axis=1), 1.0))[:, np.newaxis]
+    parts = loadings_without_labels(scaled, n_parts, seed)
+    amounts = nnls(inner, parts)
+    used = amounts.sum(axis=0) > 0
+    amounts = amounts[:, used]
+    whole = nnls(values.T, amounts.T).T
+    whole = whole * amounts.sum(axis=0)[:, np.newaxis]
+    return np.asarray(whole[whole.sum(axis=1) > 0])
 
 
 def single_sources(spectra: Spectra, labels: Array | None, background: str | None) -> Spectra:
