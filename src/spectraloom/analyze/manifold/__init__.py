@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spectraloom.analyze.manifold.interpolated import InterpolatedSignature
 from spectraloom.analyze.manifold.signature import (
     Deformation,
     SignatureModel,
@@ -9,4 +10,10 @@ from spectraloom.analyze.manifold.signature import (
     join_signatures,
 )
 
-__all__ = ["Deformation", "SignatureModel", "TabulatedSignature", "join_signatures"]
+__all__ = [
+    "Deformation",
+    "InterpolatedSignature",
+    "SignatureModel",
+    "TabulatedSignature",
+    "join_signatures",
+]
