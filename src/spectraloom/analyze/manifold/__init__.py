@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spectraloom.analyze.manifold.alternating import AlternatingFit, fit_alternating
 from spectraloom.analyze.manifold.interpolated import InterpolatedSignature
 from spectraloom.analyze.manifold.signature import (
     Deformation,
@@ -11,9 +12,11 @@ from spectraloom.analyze.manifold.signature import (
 )
 
 __all__ = [
+    "AlternatingFit",
     "Deformation",
     "InterpolatedSignature",
     "SignatureModel",
     "TabulatedSignature",
+    "fit_alternating",
     "join_signatures",
 ]
