@@ -47,6 +47,8 @@ class ManifoldFit:
     poisson : bool
     iterations : ndarray of int, shape (n,)
     converged : ndarray of bool, shape (n,)
+    allowed : ndarray of bool, shape (n, k)
+        Templates that might be used.
     """
 
     table: ManifoldTable
@@ -63,6 +65,7 @@ class ManifoldFit:
     poisson: bool
     iterations: Array
     converged: BoolArray
+    allowed: BoolArray
 
     def __len__(self) -> int:
         return len(self.amounts)
@@ -111,6 +114,7 @@ def fit_manifold(
     names: Sequence[str] | None = None,
     start: FloatArray | None = None,
     tolerance: float = 1e-4,
+    threads: int | None = None,
     progress: Callable[[float, str], None] | None = None,
 ) -> ManifoldFit:
     """Fit amounts and latents together, on the bins of the table.
@@ -131,6 +135,8 @@ def fit_manifold(
         Latents in their units to start from, instead of several starts.
     tolerance : float
         The fit ends when the deviance falls by less.
+    threads : int, optional
+        Threads to fit in; one for each core by default.
     progress : callable, optional
 
     Raises
@@ -155,12 +161,23 @@ def fit_manifold(
     counts = Counts(
         as_given(values), as_given(variances), table.edges, spectra.kind == "counts"
     )
-    found = fit_counts(counts, table, allowed, start=start, tolerance=tolerance, progress=progress)
+    found = fit_counts(
+        counts,
+        table,
+        allowed,
+        start=start,
+        tolerance=tolerance,
+        threads=threads,
+        progress=progress,
+    )
     free = int(allowed.sum()) + len(table.layout)
-    return fit_of(table, counts, found, np.full(len(values), max(values.shape[1] - free, 1)))
+    degrees = np.full(len(values), max(values.shape[1] - free, 1))
+    return fit_of(table, counts, found, degrees, np.tile(allowed, (len(values), 1)))
 
 
-def fit_of(table: ManifoldTable, counts: Counts, found: Found, degrees: Array) -> ManifoldFit:
+def fit_of(
+    table: ManifoldTable, counts: Counts, found: Found, degrees: Array, allowed: BoolArray
+) -> ManifoldFit:
     """What compiled code filled in, by name and in units.
 
     Parameters
@@ -170,6 +187,8 @@ def fit_of(table: ManifoldTable, counts: Counts, found: Found, degrees: Array) -
     found : Found
     degrees : ndarray of int, shape (n,)
         Degrees of freedom.
+    allowed : ndarray of bool, shape (n, k)
+        Templates that might be used.
     """
     member = np.equal.outer(table.groups, np.arange(len(table.names))).astype(np.float64)
     return ManifoldFit(
@@ -187,6 +206,7 @@ def fit_of(table: ManifoldTable, counts: Counts, found: Found, degrees: Array) -
         bool(counts.poisson),
         np.abs(found.iterations),
         found.iterations > 0,
+        allowed,
     )
 
 
@@ -220,6 +240,7 @@ def fit_counts(
     *,
     start: FloatArray | None = None,
     tolerance: float = 1e-4,
+    threads: int | None = None,
     progress: Callable[[float, str], None] | None = None,
 ) -> Found:
     """Fit spectra that lie on the bins of the table already.
@@ -233,6 +254,7 @@ def fit_counts(
     start : ndarray, shape (n, L), optional
         Latents in their units.
     tolerance : float
+    threads : int, optional
     progress : callable, optional
     """
     from spectraloom.analyze.manifold.batch import fit_many
@@ -264,7 +286,8 @@ def fit_counts(
         return rows.stop
 
     starts = range(0, n, _CHUNK)
-    with ThreadPoolExecutor(max(min(len(starts), os.cpu_count() or 1), 1)) as pool:
+    workers = threads or os.cpu_count() or 1
+    with ThreadPoolExecutor(max(min(len(starts), workers), 1)) as pool:
         for stop in pool.map(solve, starts):
             if progress is not None:
                 progress(stop / n, "fitting")

@@ -56,6 +56,22 @@ def prior_misfit(s, prior):  # type: ignore[no-untyped-def]
     return total
 
 
+@compiled
+def beyond_aim(a, prior):  # type: ignore[no-untyped-def]
+    """By how much the sum of the marked amounts exceeds its aim."""
+    total = -prior.aim[0]
+    for j in range(len(prior.member)):
+        if prior.member[j]:
+            total += a[j]
+    return total
+
+
+@compiled
+def _aim_misfit(a, prior):  # type: ignore[no-untyped-def]
+    """Squared distance of the marked amounts from their aim."""
+    return beyond_aim(a, prior) ** 2 * prior.aim[1] if prior.aim[1] > 0.0 else 0.0
+
+
 @compiled_fast
 def _weigh(y, variance, poisson, observed, room):  # type: ignore[no-untyped-def]
     """Weights of the bins, and the derivative of the log likelihood by mu.
@@ -89,6 +105,10 @@ def information(prior, k, size, room):  # type: ignore[no-untyped-def]
             for m in range(i + 1):
                 if index[m] >= k:
                     H[i, m] += prior.precision[index[i] - k, index[m] - k]
+        elif prior.aim[1] > 0.0 and prior.member[index[i]]:
+            for m in range(i + 1):
+                if prior.member[index[m]]:
+                    H[i, m] += prior.aim[1]
 
 
 @compiled
@@ -102,9 +122,12 @@ def _choose(prior, a, allowed, s, held, room):  # type: ignore[no-untyped-def]
     gradient = room.parameter[GRADIENT]
     k = len(a)
     size = 0
+    pull = beyond_aim(a, prior) * prior.aim[1] if prior.aim[1] > 0.0 else 0.0
     for j in range(k):
         if a[j] > 0.0 or allowed[j]:
             slope = dot(rows[j], residual)
+            if prior.aim[1] > 0.0 and prior.member[j]:
+                slope -= pull
             if a[j] > 0.0 or slope > 0.0:
                 index[size] = j
                 gradient[size] = slope
@@ -182,13 +205,13 @@ def _advance(  # type: ignore[no-untyped-def]
     A parabola with the slope at the start and the value at the end says how far to go instead.
     """
     mu, new_mu = room.channel[MU], room.channel[NEW_MU]
-    before = prior_misfit(s, prior)
+    before = prior_misfit(s, prior) + _aim_misfit(a, prior)
     part = 1.0
     for _ in range(_SHORTENINGS):
         _propose(a, s, size, part, room)
         _move(nodes, edges, room.new_a, room.new_s, room)
         mean_of(room.new_a, poisson, FLOOR, room.rows, new_mu)
-        won = before - prior_misfit(room.new_s, prior)
+        won = before - prior_misfit(room.new_s, prior) - _aim_misfit(room.new_a, prior)
         won += fall(y, variance, mu, new_mu, poisson)
         if leaving or won >= _GOOD * part * slope or (part == 1.0 and abs(won) <= slack):
             a[:] = room.new_a

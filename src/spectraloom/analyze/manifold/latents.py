@@ -205,7 +205,7 @@ def lay_out(
     return LatentLayout(
         tuple(names),
         tuple(units),
-        Prior(center, precision, bounds),
+        Prior(center, precision, bounds, np.zeros(0, dtype=bool), np.zeros(2)),
         tuple(scales),
         place,
         extra["broadening"],

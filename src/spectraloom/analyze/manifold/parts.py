@@ -23,11 +23,18 @@ class Nodes(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """Gaussian prior and limits of the latents: (L,), (L, L), (L, 2)."""
+    """Gaussian prior and limits of the latents: (L,), (L, L), (L, 2).
+
+    Along a profile of the likelihood, the sum of the amounts marked in `member` (k,) is drawn to
+    `aim[0]` as if it had been measured with the precision (one over variance) `aim[1]`; zero does
+    not draw.
+    """
 
     center: Any
     precision: Any
     bounds: Any
+    member: Any
+    aim: Any
 
 
 class Counts(NamedTuple):

@@ -126,7 +126,7 @@ def select_sources(
         out[:, :n_sources] = array[:, :n_sources]
     free = int(always.sum()) + chosen[:, :n_sources].sum(axis=1) + len(table.layout)
     degrees = np.maximum(values.shape[1] - free, 1)
-    return ManifoldSelection(fit_of(table, counts, found, degrees), by_name, *outs)
+    return ManifoldSelection(fit_of(table, counts, found, degrees, chosen), by_name, *outs)
 
 
 def score_arcs(table: ManifoldTable) -> FloatArray:
