@@ -38,8 +38,15 @@ def quick() -> Iterator[None]:
         patch.setattr(identify, "Identifier", functools.partial(Identifier, n_bootstrap=100))
         patch.setattr(identify_injection, "_TRIALS", 60)
         patch.setattr(identify_injection, "_SIMULATED", 500)
-        patch.setattr(identify_coverage, "_GAINS", 12)
+        patch.setattr(identify_coverage, "_GAINS", 8)
         yield
+
+
+@pytest.fixture
+def quickest(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hardly any draws, where the figures do not matter."""
+    monkeypatch.setattr(identify_coverage, "_GAINS", 1)
+    monkeypatch.setattr(identify_injection, "_TRIALS", 10)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +102,7 @@ def test_the_block_has_what_it_promises(
 
 
 def test_nothing_that_is_judged_was_trained_on(
-    quick: None, monkeypatch: pytest.MonkeyPatch
+    quickest: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taught: list[np.ndarray] = []
     asked: list[np.ndarray] = []
@@ -138,7 +145,7 @@ ISSUE = (
 
 
 def test_every_figure_has_its_place_and_its_origin(
-    quick: None, monkeypatch: pytest.MonkeyPatch
+    quickest: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     speed = functools.partial(measure_identification, n_spectra=200)
     monkeypatch.setattr(gamma_flow, "measure_identification", speed)
@@ -172,10 +179,8 @@ def keep(groups: list[Spectra], *gone: str) -> list[Spectra]:
     ],
 )
 def test_what_is_not_there_is_left_out(
-    gone: tuple[str, ...], missing: set[str], quick: None, monkeypatch: pytest.MonkeyPatch
+    gone: tuple[str, ...], missing: set[str], quickest: None
 ) -> None:
-    monkeypatch.setattr(identify_coverage, "_GAINS", 1)
-    monkeypatch.setattr(identify_injection, "_TRIALS", 10)
     groups = keep(made_up(np.random.default_rng(6)), *gone)
     if "Cs137_" in gone:  # the simulation stays
         groups += [
@@ -201,10 +206,7 @@ def file_name(one: Spectra) -> str:
     return str(one.column("file")[0])
 
 
-def test_little_and_empty_background_is_enough(
-    quick: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(identify_coverage, "_GAINS", 1)
+def test_little_and_empty_background_is_enough(quickest: None) -> None:
     groups = made_up(np.random.default_rng(7))
     few = []
     for one in groups:
@@ -248,7 +250,7 @@ def test_files_of_unknown_sources_alone_are_timed(monkeypatch: pytest.MonkeyPatc
     }
 
 
-def test_a_detector_without_background_takes_that_of_the_others(quick: None) -> None:
+def test_a_detector_without_background_takes_that_of_the_others(quickest: None) -> None:
     groups = keep(made_up(np.random.default_rng(3)), "background_right")
     trial = prepare_trial(groups)
     assert trial.borrowed == ("right",)
@@ -399,8 +401,10 @@ def test_speed_is_measured(
 
 
 @pytest.fixture(scope="module")
-def public(gamma_flow_zip: Path) -> dict[str, Any]:
-    trial = prepare_trial(read_groups(gamma_flow_zip))
+def public(quick: None, gamma_flow_zip: Path) -> dict[str, Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(identify, "Identifier", Identifier)  # as many draws as in the benchmark
+        trial = prepare_trial(read_groups(gamma_flow_zip))
     return judge_trial(trial)
 
 
