@@ -8,7 +8,7 @@ from spectraloom.analyze.compiled import compiled, compiled_fast
 from spectraloom.analyze.likelihood.parts import INDEX, MU, WEIGHT
 from spectraloom.analyze.likelihood.quadratic import dot
 from spectraloom.analyze.manifold.blending import make_room, place_all
-from spectraloom.analyze.manifold.kernel import FLOOR, fit_one, information, prior_misfit
+from spectraloom.analyze.manifold.kernel import BLIND, FLOOR, fit_one, information, prior_misfit
 
 _EM_START = 6
 _RIVAL = 9.0  # of the deviance on coarse bins: a start this much worse may still end better
@@ -137,7 +137,8 @@ def fill_covariance(variance, poisson, prior, a, s, room, out):  # type: ignore[
         known = prior.precision[z, z]
         for c in range(len(weight)):
             known += room.rows[k + z, c] * room.rows[k + z, c] * weight[c]
-        if known <= 0.0:
+        span = prior.bounds[z, 1] - prior.bounds[z, 0]
+        if known * span * span <= BLIND:
             out[k + z, k + z] = np.inf
         elif prior.bounds[z, 0] < s[z] < prior.bounds[z, 1]:
             index[size] = k + z

@@ -41,7 +41,7 @@ _SHORTENINGS = 25
 _GOOD = 0.3  # a step is good if the misfit falls by this part of the slope along it
 _ROUNDING = 1e-14  # relative error of a deviance, per count
 _REACH = 0.25  # part of its range that a latent moves at a time: the model is local
-_BLIND = 1e-12  # information on a latent, of its range, under which nothing is known of it
+BLIND = 1e-12  # information on a latent, of its range, under which nothing is known of it
 
 
 @compiled
@@ -139,7 +139,7 @@ def _choose(prior, a, allowed, s, held, room):  # type: ignore[no-untyped-def]
         known = prior.precision[z, z]
         for c in range(rows.shape[1]):
             known += rows[k + z, c] * rows[k + z, c] * room.channel[WEIGHT, c]
-        if span <= 0.0 or known * span * span <= _BLIND:
+        if span <= 0.0 or known * span * span <= BLIND:
             continue
         index[size] = k + z
         gradient[size] = dot(rows[k + z], residual)
