@@ -240,7 +240,7 @@ def test_values_that_are_not_covered_are_refused(
 
 
 def test_a_table_of_a_table_is_the_same(shielded: TabulatedSignature) -> None:
-    again = TabulatedSignature.from_model(shielded)
+    again = TabulatedSignature.from_model(shielded, np.int64(129))  # type: ignore[arg-type]
     assert again.table == pytest.approx(shielded.table, rel=1e-12, abs=1e-15)
 
 

@@ -19,7 +19,8 @@ from spectraloom.errors import AxisError, DataError, FitError
 Interpolation: TypeAlias = Literal["natural", "monotone"]
 
 # Of the integrated squared second derivative of the logarithm. It decides only where there are next
-# to no counts; between a tenth and ten times as much the steel-sphere signatures are the same.
+# to no counts: with a tenth of it or ten times as much, amounts found with the steel-sphere
+# signatures are as good.
 _ROUGHNESS = 0.01
 # Of the squared slope: enough for a unique answer where one spectrum is all there is.
 _SLOPE = 1e-6
@@ -141,9 +142,11 @@ class InterpolatedSignature:
             How many, equally spaced along the (log) coordinate, or their values in the unit of the
             deformation, from end to end.
         unit : str
-            Unit of the column, if `deformation` is its name.
+            Unit of the column, if `deformation` is its name; the default is that of a thickness.
         softening : float or None
-            As in `Deformation`, in the unit of the column, if `deformation` is its name.
+            As in `Deformation`, in the unit of the column, if `deformation` is its name; the
+            default is that of a thickness. For another coordinate, or a fixed range, give a
+            `Deformation`.
         interpolation : {"natural", "monotone"}
             Between the knots: a natural cubic spline, or a cubic that never leaves the range of two
             neighbouring knots.
@@ -165,7 +168,7 @@ class InterpolatedSignature:
         P. J. Green, B. W. Silverman, Nonparametric Regression and Generalized Linear Models,
         Chapman and Hall 1994, doi:10.1201/b15710.
         """
-        values = _coordinates(spectra, deformation)
+        values = training_coordinates(spectra, deformation)
         if isinstance(deformation, str):
             low, high = float(values.min()), float(values.max())
             if low == high:
@@ -269,7 +272,8 @@ class InterpolatedSignature:
         return InterpolatedSignature, tuple(fields)
 
 
-def _coordinates(spectra: Spectra, deformation: str | Deformation) -> FloatArray:
+def training_coordinates(spectra: Spectra, deformation: str | Deformation) -> FloatArray:
+    """Coordinates of training spectra, (n,), checked: known numbers within the range."""
     name = deformation if isinstance(deformation, str) else deformation.name
     column: Array = spectra.column(name)
     if not len(spectra):

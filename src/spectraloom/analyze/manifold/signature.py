@@ -255,7 +255,7 @@ class TabulatedSignature:
             If there are too few nodes, or the model gives what is no signature.
         """
         deformations = model.deformations
-        numbers = [n_nodes] * len(deformations) if isinstance(n_nodes, int) else list(n_nodes)
+        numbers = _per_deformation(n_nodes, len(deformations))
         if len(numbers) != len(deformations) or not all(n >= _LEAST_NODES for n in numbers):
             raise DataError(
                 f"expected at least {_LEAST_NODES} nodes along each of {len(deformations)} "
@@ -399,8 +399,7 @@ def join_signatures(
                 f"{', '.join(first.names)} has {_all(first.deformations)} and "
                 f"{', '.join(other.names)} has {_all(other.deformations)}"
             )
-    d = len(first.deformations)
-    numbers = (n_nodes,) * d if isinstance(n_nodes, int) else tuple(n_nodes)
+    numbers = _per_deformation(n_nodes, len(first.deformations))
     tables = [
         model
         if isinstance(model, TabulatedSignature) and model.n_nodes == numbers
@@ -434,6 +433,10 @@ def as_values(deformations: Sequence[Deformation], values: npt.ArrayLike) -> Flo
     return np.array(
         [one.inside(float(value)) for one, value in zip(deformations, given, strict=True)]
     )
+
+
+def _per_deformation(n_nodes: int | Sequence[int], d: int) -> tuple[int, ...]:
+    return (int(n_nodes),) * d if isinstance(n_nodes, (int, np.integer)) else tuple(n_nodes)
 
 
 def _all(deformations: Sequence[Deformation]) -> str:
