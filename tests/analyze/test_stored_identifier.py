@@ -30,7 +30,7 @@ def spectra(n: int = 40, seed: int = 5) -> Spectra:
     return Spectra(values, AXIS, live_time=np.full(n, 2.5))
 
 
-def model(**changes: Any) -> Identifier:
+def model(n_quiet: int = 45, **changes: Any) -> Identifier:
     rng = np.random.default_rng(6)
     library = Library(
         np.vstack([SHAPES, SHAPES[2] + SHAPES[0] * 0.2]), AXIS, ("Am241", "Cs137", "Co60", "Co60")
@@ -43,7 +43,7 @@ def model(**changes: Any) -> Identifier:
         "resolution": Resolution(0.08),
         **changes,
     }
-    background = Spectra(rng.poisson(np.tile(60 * BACKGROUND, (30, 1))), AXIS)
+    background = Spectra(rng.poisson(np.tile(60 * BACKGROUND, (n_quiet, 1))), AXIS)
     return Identifier(**given).fit(background)
 
 
@@ -64,6 +64,8 @@ MODELS: dict[str, Callable[[], Identifier]] = {
     "greedy": lambda: model(selection="greedy"),
     "calibrated": lambda: model().calibrate_outliers(spectra(60, 8), 0.1),
     "rate": lambda: model().with_rate(0.2),
+    "steady": lambda: model(n_quiet=30),
+    "components": lambda: model(background_components="auto"),
 }
 
 
@@ -163,6 +165,20 @@ HOSTILE: dict[str, Change] = {
         outlier_boundary={"center": float("nan"), "slope": 1.0}
     ),
     "boundary that falls": lambda c, a: c.update(outlier_boundary={"center": 0.1, "slope": -1.0}),
+    "negative change": lambda c, a: a.update(drift_slopes=a["drift_slopes"] - 1.0),
+    "change of fewer sources": lambda c, a: a.update(drift_margins=a["drift_margins"][:1].copy()),
+    "change not finite": lambda c, a: a["drift_slopes"].__setitem__(0, np.inf),
+    "change of no counts": lambda c, a: c.update(background_reach=0.0),
+    "no change": lambda c, a: a.pop("drift_slopes"),
+    "known misfits without a rate": lambda c, a: a.update(known_misfits=np.arange(30.0)),
+    "misfits that fall": lambda c, a: (
+        a.update(known_misfits=np.arange(30.0)[::-1].copy()),
+        c.update(outlier_boundary={"false_alarm_rate": 0.1}),
+    ),
+    "too few misfits": lambda c, a: (
+        a.update(known_misfits=np.arange(3.0)),
+        c.update(outlier_boundary={"false_alarm_rate": 0.1}),
+    ),
     "no provenance": lambda c, a: c.update(provenance=None),
     "missing array": lambda c, a: a.pop("null_scales"),
     "missing entry": lambda c, a: c.pop("fitted_with"),

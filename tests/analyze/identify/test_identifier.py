@@ -190,7 +190,12 @@ def test_outliers_calibrated_on_known_spectra_come_at_the_stated_rate(
         return Spectra(rng.poisson(3000 * (world.loadings[2] + wrong)), world.axis)
 
     twin = model.with_rate(RATE).calibrate_outliers(known(400), 0.1)
-    flagged = twin.analyze(known(2000)).flags["outlier"].mean()
+    result = twin.analyze(known(2000))
+    flagged = result.flags["outlier"].mean()
+    p_values = result.quality["outlier_p_value"]
+    assert np.mean(p_values < 0.3) == pytest.approx(0.3, abs=0.08)
+    np.testing.assert_allclose(result.quality["outlier_probability"], 1.0 - p_values)
+    assert "outlier_p_value" not in model.analyze(known(5)).quality
     # Of 400 known spectra the quantile is known to 1.5 %.
     assert flagged == pytest.approx(0.1, abs=0.05)
     assert twin.misfit_boundary_ != model.misfit_boundary_
@@ -322,6 +327,9 @@ def test_two_names_with_the_same_template_are_refused(world: Any, background: Sp
     [
         ({"false_alarm_rate": 0.0}, "false-alarm rate"),
         ({"n_bootstrap": 10}, "n_bootstrap"),
+        ({"n_bootstrap": 100.0}, "n_bootstrap"),
+        ({"n_bootstrap": True}, "n_bootstrap"),
+        ({"background_components": "some"}, "background_components"),
         ({"model_error": -0.1}, "model_error"),
         ({"min_share": 1.0}, "min_share"),
         ({"selection": "some"}, "selection"),

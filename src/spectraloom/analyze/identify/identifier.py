@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,8 +14,14 @@ from spectraloom._typing import Array, BoolArray, FloatArray
 from spectraloom.analyze.base import SpectralEstimator
 from spectraloom.analyze.given import labels_of, numeric_type, plain_settings
 from spectraloom.analyze.identify.activity import count_rates
+from spectraloom.analyze.identify.calibration import (
+    Calibration,
+    learned_boundary,
+    scaled_ratios,
+)
+from spectraloom.analyze.identify.components import components_needed
 from spectraloom.analyze.identify.decision_limits import decision_limits
-from spectraloom.analyze.identify.margins import covered, with_margins
+from spectraloom.analyze.identify.margins import covered, require_counts, with_margins
 from spectraloom.analyze.identify.misfit import (
     KnownMisfits,
     MisfitBoundary,
@@ -24,22 +29,14 @@ from spectraloom.analyze.identify.misfit import (
     misfit_per_count,
     trust_of,
 )
-from spectraloom.analyze.identify.mixtures import draw_mixtures, fit_shape, unit_templates
-from spectraloom.analyze.identify.selection import LARGE, select_names, sub_table
+from spectraloom.analyze.identify.selection import LARGE, select_names
 from spectraloom.analyze.identify.settings import check_settings
-from spectraloom.analyze.identify.shape_drift import (
-    FEWEST,
-    ShapeDrift,
-    background_rows,
-    blocks_of_time,
-)
+from spectraloom.analyze.identify.shape_drift import background_rows
 from spectraloom.analyze.identify.significance import (
     NullDistribution,
-    bootstrap_null,
     per_name_rate,
     significance_of,
 )
-from spectraloom.analyze.identify.tilted import tilted_counts
 from spectraloom.analyze.identify.variants import (
     background_library,
     single_sources,
@@ -62,8 +59,6 @@ from spectraloom.data.spectra import Spectra
 from spectraloom.errors import AxisError, DataError, FitError
 
 Progress = Callable[[float, str], None]
-# Fitted counts at which chance is simulated.
-_LEVELS = tuple(np.geomspace(100.0, 1e5, 10).round().tolist())
 _BROADENINGS = tuple(np.linspace(0.0, 0.5, 6))
 _TOLERANCE = 1e-3  # of the deviance: far below what any decision turns on
 
@@ -87,8 +82,10 @@ class Identifier(SpectralEstimator):
         :func:`~spectraloom.analyze.identify.variants.variant_library`.
     background : str or None
         Name that is no source.
-    background_components : int
-        Templates that the background is made of; more than one lets its shape vary.
+    background_components : int or "auto"
+        Templates that the background is made of; more than one lets its shape vary. ``auto``
+        takes as many as predict background best that they were not learned from, see
+        :func:`~spectraloom.analyze.identify.components.components_needed`.
     false_alarm_rate : float
         Probability that a spectrum without sources is said to hold any (over all names).
     gain, offset, broadening : float or None
@@ -161,7 +158,7 @@ class Identifier(SpectralEstimator):
         *,
         variants: int | str = 4,
         background: str | None = "background",
-        background_components: int = 1,
+        background_components: int | Literal["auto"] = 1,
         false_alarm_rate: float = 1e-3,
         gain: float | None = 0.02,
         offset: float | None = None,
@@ -223,10 +220,7 @@ class Identifier(SpectralEstimator):
             sources + ([] if self.background_ is None else [self.background]), dtype=np.str_
         )
         self.settle(self._fitting())
-        self.null_ = self._calibrated(spectra.axis, progress)
-        quiet = self._quiet(spectra, labels)
-        if quiet is not None:
-            self.null_ = replace(self.null_, drift=self._learned_drift(quiet))
+        self.null_, false_alarms = self._calibrated(spectra, labels, progress)
         self.misfit_boundary_ = self._learned_misfit(spectra.axis)
         self.provenance_ = {
             "spectraloom": __version__,
@@ -235,7 +229,7 @@ class Identifier(SpectralEstimator):
             "n_spectra": len(spectra),
             "kind": spectra.kind,
             "data_sha256": spectra.fingerprint(),
-            "false_alarms": self._calibration(0 if quiet is None else len(quiet)),
+            "false_alarms": false_alarms,
         }
         return self
 
@@ -257,6 +251,11 @@ class Identifier(SpectralEstimator):
         ----------
         fitting : mapping
             Gain, offset, broadening, pileup, window, resolution and selection, as JSON types.
+
+        Raises
+        ------
+        FitError
+            If a name has no counts in the window, or the selection is none.
         """
         if fitting["selection"] not in ("all", "greedy"):
             raise FitError(f"selection is 'all' or 'greedy', got {fitting['selection']!r}")
@@ -265,6 +264,7 @@ class Identifier(SpectralEstimator):
         self._window = None if low_high is None else (float(low_high[0]), float(low_high[1]))
         self._nuisances = Nuisances(*(fitting[n] for n in ("gain", "offset", "broadening")))
         self.table_ = self._table(self.library_, self.background_)
+        require_counts(self.table_, self.library_.axis, self._window)
 
     def plain_settings(self) -> dict[str, Any]:
         """Settings as JSON types, without the library."""
@@ -296,8 +296,9 @@ class Identifier(SpectralEstimator):
         background = None
         if self.background is not None:
             background = background_library(
-                spectra, labels, self.background, self.background_components, self.random_state
-            )
+                spectra, labels, self.background, self._components(spectra, labels),
+                self.random_state,
+            )  # fmt: skip
         if self.library is None:
             chosen = single_sources(spectra, labels, self.background)
             library = variant_library(
@@ -311,6 +312,12 @@ class Identifier(SpectralEstimator):
             background = self.library.select([str(self.background)])
         return self.library.select(names), background
 
+    def _components(self, spectra: Spectra, labels: Array | None) -> int:
+        if self.background_components != "auto":
+            return int(self.background_components)
+        rows = background_rows(labels, str(self.background), spectra.totals)
+        return components_needed(spectra[rows], self.random_state)
+
     def _table(self, library: Library, background: Library | None) -> TemplateTable:
         libraries = [library] if background is None else [library, background]
         width = self.fitted_with_["resolution"]
@@ -322,32 +329,23 @@ class Identifier(SpectralEstimator):
         )
         return with_margins(table) if library.axis.is_calibrated else table
 
-    def _calibrated(self, axis: Axis, progress: Progress | None) -> NullDistribution:
-        """Chance, simulated for the mean background if there is one."""
+    def _calibrated(
+        self, spectra: Spectra, labels: Array | None, progress: Progress | None
+    ) -> tuple[NullDistribution, dict[str, Any]]:
+        """Null distribution, and how it was found."""
         if not self.n_bootstrap or self.background_ is None:
-            return self._theory()
-        shape = fit_shape(self.background_, axis)
-        fitted = self._channels(axis)
-        expected = shape / shape[fitted].sum()  # levels are counts that are fitted
-
-        def draw(total: float, n: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-            ratios, weights = [], []
-            for names in self._tested_together():
-                shapes, _ = unit_templates(self.library_.select(names), axis)
-                counts, importance = tilted_counts(total * expected, shapes, fitted, n, rng)
-                ratios.append(self._chance_ratios(Spectra(counts, axis), names, self.table_))
-                weights.append(np.repeat(importance[:, np.newaxis], len(names), axis=1))
-            return np.hstack(ratios), np.hstack(weights)
-
-        degrees = int(np.bincount(self.library_.groups).max())
-        return bootstrap_null(
-            draw, _LEVELS, self.n_bootstrap, degrees, seed=self.random_state, progress=progress
-        )
-
-    def _tested_together(self) -> list[list[str]]:
-        """Sources that stand in one fit where their chance is calibrated."""
-        sources = list(self.library_.unique_names)
-        return [sources] if self._at_once() else [[name] for name in sources]
+            return self._theory(), {"chance": "theory"}
+        return Calibration(
+            self.library_,
+            self.background_,
+            self._table,
+            self._fit,
+            self._channels,
+            self._at_once(),
+            self.n_bootstrap,
+            len(self.background_),
+            self.random_state,
+        ).null(spectra, labels, progress)
 
     def _at_once(self) -> bool:
         return bool(self.fitted_with_["selection"] == "all")
@@ -357,79 +355,22 @@ class Identifier(SpectralEstimator):
         window = covered(axis, ends[0], ends[-1], self._window)
         return slice(0, axis.n_channels) if window is None else axis.window(*window)
 
-    def _chance_ratios(
-        self, spectra: Spectra, names: Sequence[str], table: TemplateTable
-    ) -> FloatArray:
-        """Likelihood ratios of some sources, all others in the fit or none of them."""
-        if not self._at_once():
-            table = sub_table(table, np.isin(table.names, [*names, str(self.background)]))
-        fit = self._fit(spectra, table, tested=names)
-        place = [fit.names.index(name) for name in names]
-        return fit.ratios[:, place] / dispersion_of(fit)[:, np.newaxis]
-
-    def _quiet(self, spectra: Spectra, labels: Array | None) -> Spectra | None:
-        """Spectra of background that show whether its shape changes; None if there are too few."""
-        if not self.n_bootstrap or self.background_ is None or spectra.kind != "counts":
-            return None
-        fitted = spectra.values[:, self._channels(spectra.axis)].sum(axis=1)
-        rows = background_rows(labels, str(self.background), fitted)
-        return spectra[rows] if len(rows) >= FEWEST else None
-
-    def _learned_drift(self, quiet: Spectra) -> ShapeDrift:
-        """How far the ratios of background exceed chance where it was learned at other times."""
-        sources = list(self.library_.unique_names)
-        totals = quiet.values[:, self._channels(quiet.axis)].sum(axis=1).astype(np.float64)
-        ratios = np.empty((len(quiet), len(sources)))
-        for others, block in blocks_of_time(len(quiet)):
-            under = background_library(
-                quiet[others], None, str(self.background), self.background_components,
-                self.random_state,
-            )  # fmt: skip
-            table = self._table(self.library_, under)
-            for names in self._tested_together():
-                place = [sources.index(name) for name in names]
-                ratios[block[:, np.newaxis], place] = self._chance_ratios(
-                    quiet[block], names, table
-                )
-        return ShapeDrift.learn(self.null_.p_values(ratios, totals), totals, totals)
-
-    def _calibration(self, n_quiet: int) -> dict[str, Any]:
-        """How the chance of false alarms was found, as JSON types."""
-        drift = self.null_.drift
-        if not self.n_bootstrap or self.background_ is None:
-            return {"chance": "theory"}
-        found: dict[str, Any] = {"chance": "simulated from the mean background"}
-        if drift is None:
-            return {**found, "change_of_background": "not known: too few spectra of counts"}
-        at = np.array([drift.reach])
-        widened = np.sqrt(drift.inflation(at, at)[0])
-        return {
-            **found,
-            "change_of_background": f"cross-fitted in time on {n_quiet} spectra",
-            "counts": drift.reach,
-            "widening": dict(zip(self.library_.unique_names, widened.tolist(), strict=True)),
-        }
-
     def _theory(self) -> NullDistribution:
         return NullDistribution.theory(np.bincount(self.library_.groups).tolist())
 
     def _learned_misfit(self, axis: Axis) -> MisfitBoundary | KnownMisfits | None:
-        """Learn from leaving each source out in turn what unexplained spectra look like."""
-        names = self.library_.unique_names
-        if len(names) < 2 or self.n_bootstrap == 0:
+        if len(self.library_.unique_names) < 2 or self.n_bootstrap == 0:
             return None
-        rng = np.random.default_rng(self.random_state)
-        known: list[FloatArray] = []
-        unknown: list[FloatArray] = []
-        for name in names:
-            rest = self.library_.select([other for other in names if other != name])
-            table = self._table(rest, self.background_)
-            for group, library in ((known, rest), (unknown, self.library_.select([name]))):
-                drawn = draw_mixtures(library, self.background_, axis, 100, self.gain or 0.0, rng)
-                misfit = misfit_per_count(self._fit(drawn, table))
-                # Simulated spectra lack the errors that the templates have on real ones.
-                group.append(np.hypot(misfit, self.model_error))
-        return MisfitBoundary.learn(np.concatenate(known), np.concatenate(unknown))
+        return learned_boundary(
+            self.library_,
+            self.background_,
+            axis,
+            self._table,
+            self._fit,
+            gain=self.gain or 0.0,
+            model_error=self.model_error,
+            seed=self.random_state,
+        )
 
     # -- using ---------------------------------------------------------------------------
 
@@ -465,7 +406,7 @@ class Identifier(SpectralEstimator):
         column = [fit.names.index(name) for name in names]
         amounts = fit.amounts[:, column]
         p_values = np.full((len(spectra), len(names)), np.nan)
-        p_values[:, : len(sources)] = self._p_values(self._scaled_ratios(fit), fit)
+        p_values[:, : len(sources)] = self._p_values(scaled_ratios(fit, sources), fit)
         rate = per_name_rate(self.false_alarm_rate, len(sources))
         moving = self._nuisances if self.library_.axis.is_calibrated else None
         critical = self._null_of(fit).critical(rate, *self._counts_of(fit))
@@ -555,11 +496,6 @@ class Identifier(SpectralEstimator):
         always = [] if self.background_ is None else [str(self.background)]
         rate = per_name_rate(self.false_alarm_rate, len(sources))
         return select_names(len(spectra), self.table_, always, fit, judge, rate)
-
-    def _scaled_ratios(self, fit: LikelihoodFit) -> FloatArray:
-        """Likelihood ratios of the sources, divided by the over-dispersion of the fit."""
-        place = [fit.names.index(name) for name in self.library_.unique_names]
-        return fit.ratios[:, place] / dispersion_of(fit)[:, np.newaxis]
 
     def _null_of(self, fit: LikelihoodFit) -> NullDistribution:
         # Chance was simulated for counts; a Gaussian likelihood follows the theory.

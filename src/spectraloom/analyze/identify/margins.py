@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from spectraloom._typing import FloatArray
-from spectraloom.analyze.likelihood import TemplateTable
+from spectraloom.analyze.likelihood import TemplateTable, binned_templates
 from spectraloom.data.axis import Axis
-from spectraloom.errors import AxisError
+from spectraloom.errors import AxisError, FitError
+
+_LEAST_AREA = 1e-6  # part of a template below which it cannot be fitted
 
 
 def with_margins(table: TemplateTable) -> TemplateTable:
@@ -54,6 +56,32 @@ def covered(
             f"library ({low:g} to {high:g} {axis.unit}) do not overlap"
         )
     return first, last
+
+
+def require_counts(table: TemplateTable, axis: Axis, window: tuple[float, float] | None) -> None:
+    """Refuse a window without counts of some name.
+
+    Raises
+    ------
+    AxisError
+        If the window and the axis of the library do not overlap.
+    FitError
+        If a name has no counts in the window.
+    """
+    ends = covered(axis, float(axis.edges[0]), float(axis.edges[-1]), window)
+    if ends is None:
+        return
+    areas = binned_templates(table, np.array(ends, dtype=np.float64))[:, 0]
+    empty = [
+        name
+        for number, name in enumerate(table.names)
+        if not areas[table.groups == number].max() > _LEAST_AREA
+    ]
+    if empty:
+        raise FitError(
+            f"the templates of {', '.join(empty)} have no counts between {ends[0]:g} and "
+            f"{ends[1]:g} {axis.unit}: take a larger window, or leave the names out"
+        )
 
 
 def _enclosed(before: FloatArray, inner: FloatArray, after: FloatArray) -> FloatArray:

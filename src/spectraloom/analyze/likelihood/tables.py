@@ -37,6 +37,14 @@ class Resolution:
     energy: float = 661.7
     exponent: float = 0.57
 
+    def __post_init__(self) -> None:
+        sizes = {"fwhm": self.fwhm, "energy": self.energy}
+        for name, size in sizes.items():
+            if not 0 < size < np.inf:
+                raise DataError(f"the {name} of a resolution is finite and above 0, got {size!r}")
+        if not np.isfinite(self.exponent):
+            raise DataError(f"the exponent of a resolution is finite, got {self.exponent!r}")
+
     def at(self, energies: FloatArray) -> FloatArray:
         """FWHM at `energies`, in their unit; constant below a thirtieth of the reference."""
         relative = np.maximum(np.asarray(energies, dtype=float) / self.energy, 1.0 / 30.0)
