@@ -148,3 +148,50 @@ def test_evaluate_and_outlier(run: Run, trained: Path, tmp_path: Path) -> None:
     done = run("outlier", trained / "id.loom", trained / "train.npz")
     assert done.code == 2
     assert "learns what an outlier is when it is trained" in done.err
+
+
+def test_spectra_that_are_not_as_they_should_be(run: Run, trained: Path, tmp_path: Path) -> None:
+    """One line that names the fault and code 2, or an answer with a flag."""
+    test = sl.read(trained / "test.npz")
+    far = test.replace(axis=sl.Axis.regular(1e4, 2e4, test.n_channels))
+    sl.write(far, tmp_path / "far.npz")
+    done = run("analyze", trained / "id.loom", tmp_path / "far.npz")
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert "do not overlap" in done.err
+    with np.load(trained / "test.npz", allow_pickle=False) as stored:
+        parts = {name: stored[name] for name in stored.files}
+    parts["values"] = parts["values"].astype(np.float64)
+    parts["values"][0, 5] = -3.0
+    np.savez(tmp_path / "negative.npz", **parts)
+    done = run("analyze", trained / "id.loom", tmp_path / "negative.npz")
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert "counts cannot be negative" in done.err
+    values = np.asarray(test.values, dtype=np.float64)[:4].copy()
+    values[0] *= 0.75
+    values[1] = 0.0
+    values[2, 10] = 2**16 - 1
+    sl.write(test[:4].replace(values=values), tmp_path / "odd.npz")
+    found = run("analyze", trained / "id.loom", tmp_path / "odd.npz", "--json").json
+    assert found["flags"]["fractional"] == [True, False, False, False]
+    assert found["flags"]["empty"] == [False, True, False, False]
+    assert found["flags"]["saturated"] == [False, False, True, False]
+    assert found["labels"][1] == []
+    whole = run("analyze", trained / "id.loom", trained / "test.npz", "--json").json
+    assert found["labels"][3] == whole["labels"][3]
+    assert not any(flags[3] for name, flags in found["flags"].items() if name != "outlier")
+
+
+def test_two_names_for_one_spectrum_are_refused(run: Run, world: Path, tmp_path: Path) -> None:
+    train = sl.read(world / "train.npz")
+    alone = train[np.array([tuple(entry) == ("Cs137",) for entry in train.labels])]
+    again = alone.with_columns(labels=[("Ba137m",)] * len(alone))
+    sl.write(sl.Spectra.concatenate([train, again]), tmp_path / "twice.npz")
+    done = run(
+        "train", tmp_path / "twice.npz", "-o", tmp_path / "id.loom", "--model", "identify",
+        "--variants", "1", "--holdout", "0",
+    )  # fmt: skip
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert "'Ba137m'" in done.err
+    assert "'Cs137'" in done.err
+    assert "are the same" in done.err
+    assert not (tmp_path / "id.loom").exists()
