@@ -7,6 +7,8 @@ middle, and the slopes of the ratio by the counts give its scatter.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -33,7 +35,8 @@ BASE, SHAPE, TAKEN = range(3)
 
 _LEAST_PART = 0.05  # of what is expected without the name, that a channel keeps without it
 _STEPS = 20
-_TOLERANCE = 1e-3  # relative, of an amount
+_TOLERANCE = 0.01  # relative change of an amount after which the next would be far smaller
+_THIN = 0.1  # expected counts that a channel has at least, where it is asked who imitates whom
 _LEAST_ROOT = 0.1  # of the ratio: at high rates any amount decides; a limit needs some threshold
 
 
@@ -59,6 +62,7 @@ def ratio_limits_many(  # type: ignore[no-untyped-def]
     work = make_work(k + data.extra.shape[1], n)
     lines = np.empty((3, n))
     beside = np.empty(len(groups))
+    alike = np.empty((len(groups) + N_NUISANCES, len(groups) + N_NUISANCES))
     for row in range(N):
         for j in range(k):
             work.number[CHOSEN, j] = j
@@ -66,6 +70,7 @@ def ratio_limits_many(  # type: ignore[no-untyped-def]
         templates_at(templates, work.pieces, theta[row], work.number[CHOSEN], k, work.A)
         for j in range(k, len(groups)):
             work.A[j] = data.extra[row, j - k]
+        _compare(data, row, fitted[row], templates, priors, amounts[row], theta[row], work, alike)
         for group in range(len(tested)):
             answers[:, row, group] = np.nan
             if not tested[group]:
@@ -80,34 +85,36 @@ def ratio_limits_many(  # type: ignore[no-untyped-def]
                     templates, work.pieces, data.edges, theta[row], priors.use, beside, work.J
                 )
             answers[:, row, group] = _of_group(
-                data, row, group, groups, priors, beside, theta[row], demands, lines, work
-            )
+                data, row, group, groups, priors, mixing, beside, theta[row], alike, demands, lines,
+                work,
+            )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _of_group(data, row, group, groups, priors, beside, theta, demands, lines, work):  # type: ignore[no-untyped-def]
+def _of_group(  # type: ignore[no-untyped-def]
+    data, row, group, groups, priors, mixing, beside, theta, alike, demands, lines, work
+):
     """Deviation at zero, threshold and limit of one group in one spectrum."""
     area = lines[SHAPE].sum()
     if not area > 0.0:
         return np.nan, np.nan, np.nan
-    near = _set_parameters(groups, group, priors, beside, theta, True, work)
-    deviation = _deviation(data, row, near, priors, 0.0, lines, work)
+    least = demands.least[row, group]
+    size = _set_parameters(groups, group, priors, beside, theta, True, work)
+    deviation = _deviation(data, row, size, priors, 0.0, lines, work)
+    above = _deviation(data, row, size, priors, least, lines, work) if least > 0.0 else 0.0
     wider = np.sqrt(demands.dispersion[row])
     root = max(np.sqrt(demands.critical[row, group]), _LEAST_ROOT) * wider
-    threshold = root * max(deviation, 1.0 / area)
-    size = _set_parameters(groups, group, priors, beside, theta, False, work)
-    threshold = _threshold(data, row, size, priors, root, threshold, lines, work)
-    threshold = max(threshold, demands.least[row, group])
-    near = _set_parameters(groups, group, priors, beside, theta, True, work)
     more = demands.quantile * wider
-    limit = threshold + more * deviation
-    # The deviation grows with the amount; a few steps settle where the two agree.
-    for _ in range(_STEPS):
-        better = threshold + more * _deviation(data, row, near, priors, limit, lines, work)
-        change = abs(better - limit)
-        limit = better
-        if not change > _TOLERANCE * limit:
-            break
+    start = root * max(deviation, 1.0 / area)
+    size = _set_parameters(groups, group, priors, beside, theta, False, work)
+    size = _keep_needed(size, start + more * deviation, mixing[group], alike, work)
+    lines[TAKEN] = 0.0
+    threshold = _amount_at(data, row, size, priors, root, 0.0, start, lines, work)
+    start = threshold * (1.0 + more / root)
+    limit = _amount_at(data, row, size, priors, root, more, start, lines, work)
+    if threshold < least:
+        # What decides is the least amount that is claimed beside the other sources.
+        threshold, limit = least, max(limit, least + more * above)
     if data.poisson:
         # No amount is known better than to a count, and a source that sends none is missed.
         deviation = max(deviation, 1.0 / area)
@@ -156,15 +163,42 @@ def _imitate(size, priors, amount, lines, work):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _keep_present(size, work):  # type: ignore[no-untyped-def]
-    """Leave out templates that are absent and did not move: they will not; number of the rest."""
+def _compare(data, row, fitted, templates, priors, amounts, theta, work, alike):  # type: ignore[no-untyped-def]
+    """Fill the products of all templates and nuisances, weighted as the fit weighs channels."""
+    size = 0
+    for j in range(len(alike)):
+        if j < len(work.A) or priors.use[j - len(work.A)]:
+            work.number[INDEX, size] = j
+            size += 1
+    if priors.use.any():
+        slopes_at(templates, work.pieces, data.edges, theta, priors.use, amounts, work.J)
+    for c in range(len(fitted)):
+        expected = max(fitted[c], _THIN)
+        work.channel[WEIGHT, c] = 1.0 / expected if data.poisson else 1.0 / data.variance[row, c]
+    information(work, size, priors)
+    for i in range(size):
+        for m in range(i + 1):
+            one, other = work.number[INDEX, i], work.number[INDEX, m]
+            alike[one, other] = alike[other, one] = work.H[i, m]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _keep_needed(size, amount, mixture, alike, work):  # type: ignore[no-untyped-def]
+    """Leave out absent templates that no part of an amount would go to; number of the rest."""
     index, low, high = work.number[INDEX], work.parameter[LOW], work.parameter[HIGH]
+    for i in range(size):
+        slope = 0.0
+        for j in range(len(mixture)):
+            slope += mixture[j] * alike[index[i], j]
+        work.parameter[GRADIENT, i] = amount * slope
+        for m in range(i + 1):
+            work.H[i, m] = alike[index[i], index[m]]
+    if solve_in_box(size, work) < 0.0:
+        return size
     kept = 0
     for i in range(size):
-        j = index[i]
-        if j >= len(work.A) or low[i] < 0.0 or work.parameter[STEP, i] > 0.0:
-            index[kept], low[kept], high[kept] = j, low[i], high[i]
-            work.parameter[STEP, kept] = work.parameter[STEP, i]
+        if index[i] >= len(work.A) or low[i] < 0.0 or work.parameter[STEP, i] > 0.0:
+            index[kept], low[kept], high[kept] = index[i], low[i], high[i]
             kept += 1
     return kept
 
@@ -187,17 +221,25 @@ def _deviation(data, row, size, priors, amount, lines, work):  # type: ignore[no
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _threshold(data, row, size, priors, root, start, lines, work):  # type: ignore[no-untyped-def]
-    """Amount whose expected ratio has the root `root`; the root is nearly in proportion to it."""
+def _amount_at(data, row, size, priors, root, below, start, lines, work):  # type: ignore[no-untyped-def]
+    """Amount whose root of the ratio is `root`, `below` standard deviations under its middle.
+
+    The root is nearly in proportion to the amount.
+    """
     amount = start
-    lines[TAKEN] = 0.0
-    for step in range(_STEPS):
-        ratio = _expected(data, row, size, priors, amount, lines, work)
+    for _ in range(_STEPS):
+        ratio, scatter, skew = _expected(data, row, size, priors, amount, lines, work)
+        if below > 0.0:
+            ratio -= _lost(size, work)
         if not ratio > 0.0:
             return np.nan
-        if step == 0:
-            size = _keep_present(size, work)
-        better = amount * root / np.sqrt(ratio)
+        middle = np.sqrt(ratio)
+        low = middle - below * scatter
+        if below > 0.0:
+            # The root bends with the counts, and these are skew.
+            bend = 0.5 * below**2 * (scatter**2 - 1.0) - (below**2 - 1.0) / 6.0 * skew
+            low -= bend / middle
+        better = amount * max(1.0 + (root - low) / middle, 0.1)
         change = abs(better - amount)
         amount = better
         if not change > _TOLERANCE * amount:
@@ -206,12 +248,31 @@ def _threshold(data, row, size, priors, root, start, lines, work):  # type: igno
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _lost(size, work):  # type: ignore[no-untyped-def]
+    """What the ratio loses in the middle because absent templates have no negative amounts.
+
+    With the name in the fit, noise would take such a template below zero in half of the spectra;
+    without the name it is above zero, and noise goes both ways. An amount of d standard deviations
+    loses the mean square of what zero cuts off at zero, less the same at d.
+    """
+    loss = 0.0
+    for i in range(size):
+        if work.parameter[LOW, i] == 0.0 and work.parameter[STEP, i] > 0.0:
+            d = work.parameter[STEP, i] * np.sqrt(work.H[i, i])
+            beyond = 0.5 * math.erfc(d / math.sqrt(2.0))
+            density = math.exp(-0.5 * d * d) / math.sqrt(2.0 * math.pi)
+            loss += 0.5 - (1.0 + d * d) * beyond + d * density
+    return loss
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _expected(data, row, size, priors, amount, lines, work):  # type: ignore[no-untyped-def]
-    """Likelihood ratio of the spectrum that is expected with an amount.
+    """Likelihood ratio of the spectrum that is expected with an amount, and its distribution.
 
     To third order in the difference of with and without, the deviance is that of a Gaussian with
     the variance a third of the way between the two; how far the others go to imitate the amount
-    follows from these weights, the ratio from the deviance itself.
+    follows from these weights, the ratio from the deviance itself. The slopes of half the ratio by
+    the counts give the standard deviation of its root, and the third over the second cumulant.
     """
     total = len(work.A)
     n = lines.shape[1]
@@ -223,7 +284,7 @@ def _expected(data, row, size, priors, amount, lines, work):  # type: ignore[no-
         if data.poisson:
             weight[c] = 3.0 / (2.0 * gone[c] + there[c])
     if not _imitate(size, priors, amount, lines, work):
-        return np.nan
+        return np.nan, np.nan, np.nan
     ratio = 0.0
     lines[TAKEN] = 0.0
     for i in range(size):
@@ -237,8 +298,12 @@ def _expected(data, row, size, priors, amount, lines, work):  # type: ignore[no-
     if not data.poisson:
         for c in range(n):
             ratio += (amount * (lines[SHAPE, c] - lines[TAKEN, c])) ** 2 * weight[c]
-        return ratio
+        return ratio, 1.0, 0.0
+    second, third = 0.0, 0.0
     for c in range(n):
         gone[c] = max(lines[BASE, c] + amount * lines[TAKEN, c], _LEAST_PART * lines[BASE, c])
-        ratio += 2.0 * (gone[c] - there[c] + there[c] * np.log(there[c] / gone[c]))
-    return ratio
+        slope = np.log(there[c] / gone[c])
+        ratio += 2.0 * (gone[c] - there[c] + there[c] * slope)
+        second += there[c] * slope**2
+        third += there[c] * slope**3
+    return ratio, np.sqrt(second / ratio), third / second

@@ -275,6 +275,11 @@ def data_of(fit: LikelihoodFit) -> Data:
     )  # fmt: skip
 
 
+def rows_of(data: Data, rows: slice) -> Data:
+    """Some spectra of several."""
+    return data._replace(y=data.y[rows], variance=data.variance[rows], extra=data.extra[rows])
+
+
 def priors_of(settings: Nuisances, table: TemplateTable, member: BoolArray) -> Priors:
     """Priors as compiled code takes them; no sum of amounts is drawn anywhere."""
     centers = np.asarray(settings.centers, dtype=np.float64)
@@ -310,20 +315,21 @@ def _solve_all(
 
     def solve(first: int) -> int:
         rows = slice(first, min(first + CHUNK, n))
-        part = data._replace(y=data.y[rows], variance=data.variance[rows], extra=data.extra[rows])
+        part = rows_of(data, rows)
         answers = Answers(*(array[rows] for array in found))
         fit_many(
             part, templates, priors, as_given(groups), marks, begin[rows], float(tolerance), answers
         )
         return rows.stop
 
-    _run_chunks(solve, n, progress)
+    run_chunks(solve, n, progress)
     return found
 
 
-def _run_chunks(
+def run_chunks(
     solve: Callable[[int], int], n: int, progress: Callable[[float, str], None] | None
 ) -> None:
+    """Call `solve` with the first row of every chunk, in threads; it gives the row after."""
     starts = range(0, n, CHUNK)
     if len(starts) <= 1:
         for first in starts:

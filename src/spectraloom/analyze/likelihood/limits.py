@@ -9,7 +9,15 @@ from scipy.stats import norm
 
 from spectraloom._typing import BoolArray, FloatArray
 from spectraloom.analyze.likelihood.door import as_given, templates_of
-from spectraloom.analyze.likelihood.fit import LikelihoodFit, Nuisances, data_of, priors_of
+from spectraloom.analyze.likelihood.fit import (
+    CHUNK,
+    LikelihoodFit,
+    Nuisances,
+    data_of,
+    priors_of,
+    rows_of,
+    run_chunks,
+)
 from spectraloom.analyze.likelihood.parts import Demands
 from spectraloom.analyze.likelihood.tables import TemplateTable
 from spectraloom.errors import DataError
@@ -149,11 +157,22 @@ def ratio_limits(
     )  # fmt: skip
     answers = np.empty((3, *shape))
     member = np.zeros(len(fit.groups), dtype=bool)
-    ratio_limits_many(
-        fit.fitted, data_of(fit), templates_of(table),
-        priors_of(nuisances or Nuisances(), table, member), as_given(fit.groups), mixing, marks,
-        fit.template_amounts, fit.nuisances, demands, answers,
-    )  # fmt: skip
+    data, priors = data_of(fit), priors_of(nuisances or Nuisances(), table, member)
+
+    def solve(first: int) -> int:
+        rows = slice(first, min(first + CHUNK, len(fit)))
+        ratio_limits_many(
+            fit.fitted[rows], rows_of(data, rows), templates_of(table), priors,
+            as_given(fit.groups), mixing, marks, fit.template_amounts[rows], fit.nuisances[rows],
+            demands._replace(
+                critical=demands.critical[rows], least=demands.least[rows],
+                dispersion=demands.dispersion[rows],
+            ),
+            answers[:, rows],
+        )  # fmt: skip
+        return rows.stop
+
+    run_chunks(solve, len(fit), None)
     return answers[0], answers[1], answers[2]
 
 
