@@ -96,7 +96,8 @@ def _amount_lines(ours: dict[str, Any]) -> list[str]:
         ("coverage95", "covered by 95 % intervals"),
         ("coverage95_profile", "by profile intervals"),
         ("rmse_over_crb", "error over bound, sources known"),
-        ("rmse_over_crb_of_library", "error over bound, library known"),
+        ("rmse_over_crb_of_library", "library known"),
+        ("rmse_over_crb_without_pile_up", "sources and pile-up known"),
     )
     lines = ["| amounts, counts in all | " + " | ".join(text for _, text in keys) + " |"]
     lines.append("|--:|" + "--:|" * len(keys))
