@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+from scipy.special import gammaln, xlogy
 
 from spectraloom._typing import Array, FloatArray
 from spectraloom.errors import DataError
 
 CHUNK = 8192  # spectra compared at a time
+_SPARSE = 40.0  # expected counts above which the deviance of a bin follows its expansion
 
 
 def explained_variance(observed: Array, fitted: Array) -> FloatArray:
@@ -55,6 +59,45 @@ def poisson_deviance(observed: Array, fitted: Array) -> FloatArray:
     ratio = np.divide(observed, expected, out=np.ones_like(expected), where=observed > 0)
     terms = np.where(observed > 0, observed * np.log(ratio), 0.0) - (observed - expected)
     return 2.0 * np.asarray(terms.sum(axis=1), dtype=np.float64)
+
+
+@lru_cache(maxsize=1)
+def _sparse_moments() -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Moments of the deviance of a bin on a grid of expected counts."""
+    expected = np.geomspace(1e-6, _SPARSE, 400)
+    counts = np.arange(160.0)
+    means = expected[:, np.newaxis]
+    chance = np.exp(xlogy(counts, means) - means - gammaln(counts + 1.0))
+    deviance = 2.0 * (xlogy(counts, counts / means) - counts + means)
+    mean = (chance * deviance).sum(axis=1)
+    variance = (chance * deviance**2).sum(axis=1) - mean**2
+    return expected, mean, variance, (chance * deviance * (counts - means)).sum(axis=1)
+
+
+def deviance_moments(expected: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean and variance of the Poisson deviance of bins, and its covariance with their counts.
+
+    For many counts they are 1, 2 and 0. A bin with few counts has other ones: a mean up to a sixth
+    larger about one count, far less below.
+
+    Parameters
+    ----------
+    expected : ndarray
+        Expected counts of each bin.
+
+    Returns
+    -------
+    mean, variance, covariance : ndarray, of the shape of `expected`
+    """
+    grid, *sparse = _sparse_moments()
+    place = np.log(np.maximum(expected, grid[0]))
+    rest = 1.0 / np.maximum(expected, _SPARSE)
+    dense = (1.0 + rest / 6.0, 2.0 * (1.0 + rest / 3.0), -rest / 6.0)
+    mean, variance, covariance = (
+        np.where(expected > _SPARSE, many, np.interp(place, np.log(grid), few))
+        for many, few in zip(dense, sparse, strict=True)
+    )
+    return mean, variance, covariance
 
 
 def fit_quality(

@@ -4,39 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, gammaln, xlogy
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from spectraloom._typing import Array, BoolArray, FloatArray
 from spectraloom.analyze.likelihood import LikelihoodFit, Nuisances
-from spectraloom.analyze.quality import fit_quality
+from spectraloom.analyze.quality import deviance_moments, fit_quality
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError
 
 _FULL = (2**16 - 1, 2**24 - 1, 2**31 - 1, 2**32 - 1)  # largest counts of common memories
 _MOST_DEAD = 0.5  # dead time above which a spectrum counts as saturated
-_SPARSE = 40.0  # expected counts above which the deviance of a bin follows its expansion
 _MOST_KNOWN = 10_000  # known misfits that a model keeps
 _ROUND = 1.0 + 1e-9  # ranks are compared with rates of which they are multiples
 _SURE = 1.645  # standard deviations of chance that a misfit has to exceed
-
-
-@lru_cache(maxsize=1)
-def _deviance_moments() -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean and variance of the Poisson deviance of a bin on a grid of expected counts."""
-    expected = np.geomspace(1e-6, _SPARSE, 400)
-    counts = np.arange(160.0)
-    chance = np.exp(xlogy(counts, expected[:, np.newaxis]) - expected[:, np.newaxis]
-                    - gammaln(counts + 1.0))  # fmt: skip
-    deviance = 2.0 * (
-        xlogy(counts, counts / expected[:, np.newaxis]) - counts + expected[:, np.newaxis]
-    )
-    mean = (chance * deviance).sum(axis=1)
-    return expected, mean, (chance * deviance**2).sum(axis=1) - mean**2
 
 
 def chance_deviance(fit: LikelihoodFit) -> tuple[FloatArray, FloatArray]:
@@ -49,14 +33,7 @@ def chance_deviance(fit: LikelihoodFit) -> tuple[FloatArray, FloatArray]:
     if not fit.poisson:
         mean = np.full(len(fit), float(fit.degrees_of_freedom))
         return mean, np.sqrt(2.0 * mean)
-    expected, means, variances = _deviance_moments()
-    place = np.log(np.maximum(fit.fitted, expected[0]))
-    dense = fit.fitted > _SPARSE
-    rest = 1.0 / np.maximum(fit.fitted, _SPARSE)
-    mean = np.where(dense, 1.0 + rest / 6.0, np.interp(place, np.log(expected), means))
-    variance = np.where(
-        dense, 2.0 * (1.0 + rest / 3.0), np.interp(place, np.log(expected), variances)
-    )
+    mean, variance, _ = deviance_moments(fit.fitted)
     part = fit.degrees_of_freedom / n_bins  # what the fit took of the freedom of the bins
     return mean.sum(axis=1) * part, np.sqrt(variance.sum(axis=1) * part)
 
