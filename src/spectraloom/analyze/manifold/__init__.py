@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spectraloom.analyze.manifold.alternating import AlternatingFit, fit_alternating
+from spectraloom.analyze.manifold.autoencoder import LearnedSignature
 from spectraloom.analyze.manifold.interpolated import InterpolatedSignature
 from spectraloom.analyze.manifold.signature import (
     Deformation,
@@ -10,13 +11,16 @@ from spectraloom.analyze.manifold.signature import (
     TabulatedSignature,
     join_signatures,
 )
+from spectraloom.analyze.manifold.weight_path import WeightPath
 
 __all__ = [
     "AlternatingFit",
     "Deformation",
     "InterpolatedSignature",
+    "LearnedSignature",
     "SignatureModel",
     "TabulatedSignature",
+    "WeightPath",
     "fit_alternating",
     "join_signatures",
 ]
