@@ -22,6 +22,7 @@ COMMANDS = (
     "analyze",
     "evaluate",
     "outlier",
+    "alarms",
     "simulate",
     "bench gamma-flow",
 )

@@ -66,6 +66,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SPECTRALOOM_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("COLUMNS", "100")
     spectra = simulate_gamma(["Cs137"], demo_detectors()["east"], 2, seed=1)
+    # The page on the command line writes it with the shell, which is not run here.
+    (tmp_path / "efficiency.csv").write_text("name,efficiency\nCs137,0.017\n", encoding="utf-8")
     (tmp_path / "measurements").mkdir()
     for name in ("run1.n42", "measurements/run1.n42"):
         sl.write(spectra, name)

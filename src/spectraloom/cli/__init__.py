@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from spectraloom import __version__
-from spectraloom.cli import demo, model, spectra
+from spectraloom.cli import analysis, demo, model, series, spectra
 from spectraloom.cli.show import one_line
 from spectraloom.errors import SpectraloomError
 
@@ -33,9 +33,10 @@ for _command in (
     spectra.convert,
     spectra.explore,
     model.train,
-    model.analyze,
+    analysis.analyze,
     model.evaluate,
     model.outlier,
+    series.alarms,
     spectra.simulate,
 ):
     app.command()(_command)
@@ -78,7 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0, or 2 after one line on standard error for bad input, 130 if interrupted.
+        Exit code: 0, 2 after one line on standard error for bad input, 3 where files were left
+        out on request, 130 if interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):

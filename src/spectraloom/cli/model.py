@@ -1,4 +1,4 @@
-"""Commands on models: train, analyze, evaluate, outlier."""
+"""Commands on models: train, evaluate, outlier."""
 
 from __future__ import annotations
 
@@ -28,12 +28,11 @@ from spectraloom.cli.options import (
 from spectraloom.cli.show import (
     boundary_text,
     listed,
+    made,
     percent,
     print_attribution,
-    print_identified,
     print_json,
     print_pairs,
-    print_result,
     print_scores,
     print_tried,
     progress_bar,
@@ -103,7 +102,7 @@ def train(
             progress(0.95, "drawing the report")
             _training_report(done, owner).write(page)
     if as_json:
-        print_json({**done.to_dict(), "model": str(out), **_made(page, owner)})
+        print_json({**done.to_dict(), "model": str(out), **made(page, owner)})
         return
     _show_training(done, out, page)
     print_attribution(owner)
@@ -131,6 +130,8 @@ def _settings(
             if value is not None:
                 option = name.replace("_", "-")
                 raise typer.BadParameter(f"--{option} goes with --model identify")
+        if variants is not None and variants.split(":")[0] == "nmf":
+            raise typer.BadParameter(f"--variants {variants} goes with --model identify")
     else:
         given |= of_identify
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -161,73 +162,7 @@ def _show_training(done: Training | IdentifierTraining, out: Path, page: Path | 
         facts["false-alarm rate"] = f"{done.model.false_alarm_rate:g}"
     else:
         facts["outlier boundary"] = "none" if done.study is None else boundary_text(done.study)
-    print_pairs({**facts, "model": out, **_made(page)})
-
-
-def analyze(
-    model: ModelFile,
-    sources: Sources,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Table to write: .csv or .json.")
-    ] = None,
-    denoised: Annotated[
-        Path | None, typer.Option(help="File for the denoised spectra, in any written format.")
-    ] = None,
-    limits: Annotated[
-        bool, typer.Option("--limits", help="Show decision thresholds and detection limits.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Say what is in spectra, with a trained model.
-
-    Spectra on another axis are rebinned to that of the model, without losing counts; a model for
-    identification moves its templates to the spectra instead.
-
-    Example: `spectraloom analyze model.loom today/*.n42 -o today.csv`
-    """
-    from spectraloom.analyze import Identifier, load
-    from spectraloom.io import write
-    from spectraloom.workflow import attribution, identify_files, read_for, write_result
-    from spectraloom.workflow.convert import require_new
-    from spectraloom.workflow.target import require_target
-    from spectraloom.workflow.train import RESULT_ENDINGS
-
-    read = [*sources, str(model)]
-    if out is not None:
-        require_target(out, sources=read, endings=RESULT_ENDINGS)
-    if denoised is not None:
-        require_new(denoised, overwrite=True, sources=read)
-    with progress_bar(as_json) as progress:
-        trained = load(model)
-        if isinstance(trained, Identifier):
-            result, groups = identify_files(trained, sources, progress)
-        elif limits:
-            raise typer.BadParameter(
-                "--limits needs a model for identification: train one with --model identify"
-            )
-        else:
-            groups = [read_for(trained, sources, progress)]
-            result = trained.analyze(groups[0], denoise=denoised is not None, progress=progress)
-    if denoised is not None and result.denoised is None:
-        raise typer.BadParameter(
-            f"the spectra lie on {len(groups)} axes, so that --denoised takes more than one file: "
-            "analyse them one axis at a time"
-        )
-    if denoised is not None and result.denoised is not None:
-        write(result.denoised, denoised, overwrite=True)
-    if out is not None:
-        write_result(result, out)
-    owner = attribution(groups, sources)
-    if as_json:
-        print_json({**result.to_dict(), **_made(None, owner)})
-        return
-    if isinstance(trained, Identifier):
-        print_identified(result, trained, limits=limits)
-    else:
-        print_result(result, groups[0], trained)
-    written = {"table": out, "denoised": denoised}
-    print_pairs({name: path for name, path in written.items() if path is not None})
-    print_attribution(owner)
+    print_pairs({**facts, "model": out, **made(page)})
 
 
 def evaluate(
@@ -265,75 +200,130 @@ def evaluate(
             progress(0.9, "drawing the report")
             evaluation_report(judged, owner).write(page)
     if as_json:
-        print_json({**judged.to_dict(), **_made(page, owner)})
+        print_json({**judged.to_dict(), **made(page, owner)})
         return
     print_scores([judged])
-    print_pairs(_made(page))
+    print_pairs(made(page))
     print_attribution(owner)
+
+
+Method = Annotated[
+    Literal["curves", "tree", "logistic"] | None,
+    typer.Option(help="nmf: how the boundary is found.", show_default="curves"),
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(help="identify: share of known spectra that may be flagged, e.g. 0.05."),
+]
+OtherModel = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="Model file to write.", show_default="the model itself"),
+]
 
 
 def outlier(
     model: Annotated[Path, typer.Argument(help="Model file; the boundary is stored in it.")],
     sources: Sources,
-    method: Annotated[
-        Literal["curves", "tree", "logistic"], typer.Option(help="How the boundary is found.")
-    ] = "curves",
-    feature: Annotated[str | None, typer.Option(help="Feature to put the boundary on.")] = None,
+    method: Method = None,
+    feature: Annotated[
+        str | None, typer.Option(help="nmf: feature to put the boundary on.")
+    ] = None,
+    rate: Rate = None,
+    out: OtherModel = None,
     detectors: Detectors = None,
     labels: Labels = None,
     report: ReportFolder = None,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Find the boundary between known and unknown on training spectra, and store it.
+    """Find the boundary between known and unknown, and store it in the model.
+
+    For a model of shares the spectra are training spectra; for one of identification they are
+    measured spectra of known sources that it was not trained on.
 
     Example: `spectraloom outlier model.loom library/ --method tree`
     """
     from spectraloom.analyze import Identifier, load, save
-    from spectraloom.workflow import attribution, model_report, read_prepared, study_for_model
+    from spectraloom.workflow import attribution, model_report, read_prepared
     from spectraloom.workflow.target import require_folder, require_target
 
-    require_target(model, sources=sources)
+    target = require_target(model if out is None else out, sources=sources)
     page = None if report is None else require_folder(report) / "report.html"
     with progress_bar(as_json) as progress:
         trained = load(model)
-        if isinstance(trained, Identifier):
-            raise typer.BadParameter(
-                f"{model} is a model for identification, which learns what an outlier is when it "
-                "is trained"
-            )
+        identify = isinstance(trained, Identifier)
+        _refuse_study(model, identify, rate, method=method, feature=feature, report=report)
         progress(0.0, "reading")
         spectra = read_prepared(
             sources,
-            axis=trained.axis_,
+            axis=None if identify else trained.axis_,
             detectors=listed(detectors),
             labels=listed(labels),
+            whole_counts=identify,
         )
-        study = study_for_model(
-            trained, spectra, method=method, feature=feature, seed=seed, progress=progress
-        )
-        save(trained, model)
+        if identify:
+            facts = shown = _calibrated(trained, spectra, rate)
+        else:
+            study = _studied(trained, spectra, method, feature, seed, progress)
+            facts, shown = study.to_dict(), _study_facts(study)
+        save(trained, target)
         owner = attribution([spectra], sources)
         if page is not None:
             progress(0.95, "drawing the report")
             model_report(trained, [], study, owner).write(page)
     if as_json:
-        print_json({**study.to_dict(), "model": str(model), **_made(page, owner)})
+        print_json({**facts, "model": str(target), **made(page, owner)})
         return
-    boundary = study.boundary
-    print_pairs(
-        {
-            "outlier boundary": boundary_text(study),
-            "unknown found": percent(boundary.recall),
-            "flagged and unknown": percent(boundary.precision),
-            "model": model,
-            **_made(page),
-        }
-    )
+    print_pairs({**shown, "model": target, **made(page)})
     print_attribution(owner)
 
 
-def _made(page: Path | None, owner: str = "") -> dict[str, object]:
-    """Path of a report and who must be named for the data, where there are any."""
-    facts: dict[str, object] = {} if page is None else {"report": page.resolve()}
-    return {**facts, **({"attribution": owner} if owner else {})}
+def _refuse_study(model: Path, identify: bool, rate: float | None, **study: object) -> None:
+    """Say which options go with which model."""
+    if not identify:
+        if rate is not None:
+            raise typer.BadParameter("--rate goes with a model for identification")
+        return
+    for name, value in study.items():
+        if value is not None:
+            raise typer.BadParameter(f"--{name} goes with a model of shares, not with {model}")
+    if rate is None:
+        raise typer.BadParameter(
+            f"{model} is a model for identification, which learns what an outlier is when it is "
+            "trained; to set its boundary from measured spectra that hold nothing unknown, and "
+            "that it was not trained on, say at which rate they may be flagged: --rate 0.05"
+        )
+
+
+def _studied(
+    model: Any, spectra: Any, method: Any, feature: str | None, seed: int, progress: Any
+) -> Any:
+    """Find the boundary of a model of shares."""
+    from spectraloom.workflow import study_for_model
+
+    return study_for_model(
+        model,
+        spectra,
+        method=method or "curves",
+        feature=feature,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def _calibrated(model: Any, spectra: Any, rate: float | None) -> dict[str, Any]:
+    """Set the outlier boundary of an identifier from known spectra."""
+    from spectraloom.workflow import calibrate_known
+
+    assert rate is not None  # noqa: S101 - required before
+    flagged = calibrate_known(model, spectra, rate)
+    return {"known spectra": len(spectra), "flagged at most": rate, "flagged of them": flagged}
+
+
+def _study_facts(study: Any) -> dict[str, Any]:
+    boundary = study.boundary
+    return {
+        "outlier boundary": boundary_text(study),
+        "unknown found": percent(boundary.recall),
+        "flagged and unknown": percent(boundary.precision),
+    }

@@ -38,7 +38,7 @@ MinShare = Annotated[
 Variants = Annotated[
     str | None,
     typer.Option(
-        help="Templates per class: a number, or a column such as absorber.",
+        help="Templates per class: a number, a column such as absorber; identify: nmf:NUMBER.",
         show_default="1; identify 4",
     ),
 ]

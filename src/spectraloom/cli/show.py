@@ -160,30 +160,89 @@ def print_result(result: Result, spectra: Spectra, model: Any, most: int = 20) -
 
 
 def print_identified(result: Result, model: Any, *, limits: bool = False, most: int = 20) -> None:
-    """Print the first answers of an identification, then what to make of all of them."""
+    """Print the first answers of an identification, then what to make of all of them.
+
+    Activities and conformal sets are shown where the result has them.
+    """
     from spectraloom.workflow.trust import doubts, summary
 
     reasons = doubts(result)
     tested = model.misfit_boundary_ is not None
-    shown = table("spectrum", "found", result.unit, "σ", "p-value", "trust")
+    active, sets = "activity" in result.details, result.columns.get("conformal_set")
+    more = [*(["Bq"] if active else []), *(["set"] if sets is not None else [])]
+    shown = table("spectrum", "found", result.unit, "σ", "p-value", *more, "trust")
+    shown.columns[1].no_wrap = True  # a name cut in two is another name
     for row in range(min(len(result), most)):
-        found = [result.names.index(label) for label in result.labels[row]]
         against = [reason for reason, flag in reasons.items() if flag[row]]
-        shown.add_row(
-            _row_name(result, row),
-            clean("\n".join(result.names[j] for j in found) or "nothing"),
-            "\n".join(_amount(result, row, j) for j in found),
-            "\n".join(_sigma(result.details["significance"][row, j]) for j in found),
-            "\n".join(_p_value(result.details["p_value"][row, j]) for j in found),
-            f"no: {', '.join(against)}" if against else "yes" if tested else "not tested",
-        )
+        trust = f"no: {', '.join(against)}" if against else "yes" if tested else "not tested"
+        whole = [_row_name(result, row), trust]
+        own_set = [] if sets is None else [clean(" + ".join(sets[row]) or "empty")]
+        # A line for each name, so that numbers stay beside it where a cell is folded.
+        for label in result.labels[row] or ("nothing",):
+            cells = _found_cells(result, row, label, active)
+            shown.add_row(whole[0], clean(label), *cells, *own_set, whole[1])
+            whole, own_set = ["", ""], [""] * len(own_set)
     console().print(shown)
     if limits:
         _print_limits(result, most)
     if len(result) > most:
         print_text(f"... and {len(result) - most:,} more; --out FILE.csv writes all of them.")
+    if sets is not None:
+        _print_coverage(result.provenance["conformal"])
     for line in summary(result, None, model):
         print_text(line)
+
+
+def _print_coverage(facts: Mapping[str, Any]) -> None:
+    coverage, n = facts["coverage"], facts["n_calibration"]
+    if facts["largest_p_value"] >= 1.0:
+        print_text(
+            f"Sets: {n:,} labelled spectra, or what the model finds in them, do not suffice for a "
+            f"coverage of {coverage:.0%}, so that every set holds all names."
+        )
+        return
+    print_text(
+        f"A set holds all sources that are there in at least {coverage:.0%} of the spectra like "
+        f"the {n:,} labelled ones; it may hold more than is there."
+    )
+
+
+def print_left_out(left_out: Iterable[Any]) -> None:
+    """Print the files that were left out, and why."""
+    for one in left_out:
+        print_text(f"Left out: {one.file}: {one.reason}")
+
+
+def made(page: Path | None, owner: str = "") -> dict[str, object]:
+    """Path of a report and who must be named for the data, where there are any."""
+    facts: dict[str, object] = {} if page is None else {"report": page.resolve()}
+    return {**facts, **({"attribution": owner} if owner else {})}
+
+
+def print_alarms(found: Any, page: Path | None, most: int = 50) -> None:
+    """Print the alarms of a series, and what to make of them."""
+    rows = found.alarm_rows()
+    if rows:
+        shown = table("time", "sources", "σ", "false alarms per hour", "window")
+        for row in rows[:most]:
+            shown.add_row(
+                clean(row["time"] or f"{row['seconds']:,.0f} s"),
+                clean("\n".join(row["names"])),
+                f"{row['significance']:.1f}",
+                _p_value(row["false_alarms_per_hour"]),
+                f"{row['window_seconds']:g} s",
+            )
+        console().print(shown)
+    if len(rows) > most:
+        print_text(f"... and {len(rows) - most:,} more; --json prints all of them.")
+    facts = found.to_dict()
+    number = "1 alarm" if len(rows) == 1 else f"{len(rows)} alarms"
+    print_text(
+        f"{facts['n_spectra']:,} spectra, {facts['hours']:.2g} hours: {number}. Of background "
+        f"alone {facts['alarms_per_hour']:g} or fewer an hour are expected, as long as it has the "
+        "shape of the background given."
+    )
+    print_pairs(made(page))
 
 
 def _print_limits(result: Result, most: int) -> None:
@@ -214,12 +273,40 @@ def print_tried(tried: Mapping[str, Any]) -> None:
         shown.add_row(
             clean(name),
             *(percent(one.get(str(value))) for value in counts),
-            f"{alarms['alarms']} of {alarms['n']}",
+            f"{alarms['alarms']} of {alarms['n']}\n({_interval(alarms)})",
         )
     console().print(shown)
     print_text(
-        "Share of held-out sources found on held-out background, at 0.5 % false alarms per source."
+        "Share of held-out sources found on held-out background, at 0.5 % false alarms per source; "
+        "below the false alarms, the 95 % interval of their rate."
     )
+    _print_false_alarms(tried["false_alarms"])
+
+
+def _print_false_alarms(curves: Mapping[str, Any]) -> None:
+    """Print observed beside stated rates, on held-out background and on draws from its mean."""
+    by_rate: dict[float, dict[str, Any]] = {}
+    for name, rates in curves.items():
+        for one in rates:
+            by_rate.setdefault(one["stated"], {})[name] = one
+    if not by_rate:
+        return
+    shown = table("stated", "on held-out background", "drawn from its mean")
+    for stated in sorted(by_rate, reverse=True):
+        cells = [by_rate[stated].get(name) for name in ("measured", "simulated")]
+        shown.add_row(
+            percent(stated),
+            *(
+                "" if one is None else f"{percent(one['observed'])} ({_interval(one)})"
+                for one in cells
+            ),
+        )
+    console().print(shown)
+    print_text("False alarms of a source: observed, with 95 % intervals, beside the stated rate.")
+
+
+def _interval(rate: Mapping[str, Any]) -> str:
+    return f"{100 * rate['low']:.1f} to {percent(rate['high'])}"
 
 
 def _row_name(result: Result, row: int) -> str:
@@ -236,6 +323,25 @@ def _sigma(value: float) -> str:
 
 def _p_value(value: float) -> str:
     return "" if value != value else "< 1e-99" if value < 1e-99 else f"{value:.1g}"
+
+
+def _found_cells(result: Result, row: int, label: str, active: bool) -> list[str]:
+    """Amount, significance, p-value and activity of a name in a spectrum; empty for none."""
+    if label not in result.names:
+        return [""] * (3 + active)
+    column = result.names.index(label)
+    significance, p_value = (
+        float(result.details[key][row, column]) for key in ("significance", "p_value")
+    )
+    cells = [_amount(result, row, column), _sigma(significance), _p_value(p_value)]
+    return [*cells, *([_activity(result, row, column)] if active else [])]
+
+
+def _activity(result: Result, row: int, column: int) -> str:
+    value, error = (
+        float(result.details[key][row, column]) for key in ("activity", "activity_uncertainty")
+    )
+    return f"{_number(value)} ± {_number(error)}" if value == value else ""
 
 
 def _amount(result: Result, row: int, column: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
@@ -151,7 +151,12 @@ def _in_files(groups: Sequence[Spectra]) -> list[str]:
     return texts
 
 
-def read_groups(source: AnySource, *, isolate: bool | Isolation = False) -> list[Spectra]:
+def read_groups(
+    source: AnySource,
+    *,
+    isolate: bool | Isolation = False,
+    on_bad: Callable[[str, FormatError], None] | None = None,
+) -> list[Spectra]:
     """Read spectra of any supported format, one Spectra for each axis found.
 
     Parameters
@@ -160,6 +165,9 @@ def read_groups(source: AnySource, *, isolate: bool | Isolation = False) -> list
         As for :func:`read`.
     isolate : bool or Isolation
         As for :func:`read`.
+    on_bad : callable, optional
+        Called with the name of each file that cannot be read, and why; reading goes on without
+        it. By default one such file stops all.
 
     Raises
     ------
@@ -179,6 +187,8 @@ def read_groups(source: AnySource, *, isolate: bool | Isolation = False) -> list
         except FormatError as error:
             if in_folder and isinstance(error, NoTableError):
                 skipped.append(one.name)  # notes and lists lie beside spectra
+            elif on_bad is not None:
+                on_bad(one.name, error)
             elif in_folder or number > 0 or _has_more(sources):
                 # One broken file stops all, so that none is missed.
                 raise type(error)(

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from spectraloom.workflow.answers import (
+    CalibratedSets,
+    Efficiencies,
+    calibrate_sets,
+    read_efficiencies,
+    with_activities,
+    with_sets,
+)
 from spectraloom.workflow.chain import Chain, Judged, judge, run_chain
 from spectraloom.workflow.convert import convert
 from spectraloom.workflow.demo import run_demo, simulated_sets
 from spectraloom.workflow.describe import describe
 from spectraloom.workflow.identification import (
     IdentifierTraining,
+    calibrate_known,
     components_of,
     identify_files,
     join_results,
     train_identifier,
     try_out,
 )
+from spectraloom.workflow.left_out import LeftOut
 from spectraloom.workflow.origin import attribution
 from spectraloom.workflow.pages import (
+    alarms_report,
+    answer_report,
     chain_report,
     evaluation_report,
     explore_report,
@@ -24,6 +36,7 @@ from spectraloom.workflow.pages import (
 )
 from spectraloom.workflow.prepare import onto_axis, prepare, read_prepared
 from spectraloom.workflow.report import Report
+from spectraloom.workflow.series import FoundAlarms, find_alarms, read_series
 from spectraloom.workflow.simulate import simulate_from_text
 from spectraloom.workflow.train import (
     Training,
@@ -35,12 +48,20 @@ from spectraloom.workflow.train import (
 from spectraloom.workflow.trust import doubts
 
 __all__ = [
+    "CalibratedSets",
     "Chain",
+    "Efficiencies",
+    "FoundAlarms",
     "IdentifierTraining",
     "Judged",
+    "LeftOut",
     "Report",
     "Training",
+    "alarms_report",
+    "answer_report",
     "attribution",
+    "calibrate_known",
+    "calibrate_sets",
     "chain_report",
     "components_of",
     "convert",
@@ -48,6 +69,7 @@ __all__ = [
     "doubts",
     "evaluation_report",
     "explore_report",
+    "find_alarms",
     "identifier_report",
     "identify_files",
     "join_results",
@@ -55,8 +77,10 @@ __all__ = [
     "model_report",
     "onto_axis",
     "prepare",
+    "read_efficiencies",
     "read_for",
     "read_prepared",
+    "read_series",
     "run_chain",
     "run_demo",
     "simulate_from_text",
@@ -65,5 +89,7 @@ __all__ = [
     "train",
     "train_identifier",
     "try_out",
+    "with_activities",
+    "with_sets",
     "write_result",
 ]

@@ -12,15 +12,16 @@ from sklearn.base import clone
 
 from spectraloom._typing import Array, FloatArray
 from spectraloom.analyze.identify.identifier import Identifier
+from spectraloom.analyze.identify.selection import sub_table
 from spectraloom.analyze.likelihood import Nuisances, fit_templates
 from spectraloom.data.axis import Axis
 from spectraloom.data.columns import label_sets
 from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
-from spectraloom.errors import DataError
+from spectraloom.errors import DataError, LabelError
 from spectraloom.evaluate.identify_injection import false_alarm_curve, injected
-from spectraloom.io import read_groups
-from spectraloom.workflow.chain import Judged, judge, require_kind
+from spectraloom.workflow.chain import Judged, flagged, judge, require_kind
+from spectraloom.workflow.left_out import LeftOut, read_usable, use_each
 from spectraloom.workflow.prepare import part_of
 from spectraloom.workflow.train import hold_out
 
@@ -133,7 +134,11 @@ def try_out(model: Identifier, spectra: Spectra, *, seed: int = 0) -> dict[str, 
 
 
 def identify_files(
-    model: Identifier, source: Any, progress: Callable[[float, str], None] | None = None
+    model: Identifier,
+    source: Any,
+    progress: Callable[[float, str], None] | None = None,
+    *,
+    left_out: list[LeftOut] | None = None,
 ) -> tuple[Result, list[Spectra]]:
     """Read spectra and identify them on their own calibrations: nothing is rebinned.
 
@@ -143,6 +148,8 @@ def identify_files(
         Fitted.
     source : path, glob, folder or sequence of these
     progress : callable, optional
+    left_out : list of LeftOut, optional
+        Files that cannot be used are added to it; by default one such file stops all.
 
     Returns
     -------
@@ -150,7 +157,7 @@ def identify_files(
         Of all spectra, in the order of the groups; the fitted spectra are there if all lie on
         one axis.
     groups : list of Spectra
-        What was read, one for each axis.
+        What was analysed, one for each axis.
 
     Raises
     ------
@@ -162,14 +169,54 @@ def identify_files(
         If the spectra are of another kind than those of the training.
     """
     part_of(progress, 0.0, 1.0)(0.0, "reading")
-    groups = read_groups(source)
-    for group in groups:
+    groups = read_usable(source, left_out)
+
+    def identify(group: Spectra, number: int) -> Result:
         require_kind(model, group)
-    results = []
-    for number, group in enumerate(groups):
         step = part_of(progress, number / len(groups), (number + 1) / len(groups))
-        results.append(model.analyze(group, progress=step))
-    return join_results(results), groups
+        return model.analyze(group, progress=step)
+
+    results, used = use_each(groups, identify, left_out)
+    return join_results(results), used
+
+
+def calibrate_known(
+    model: Identifier, spectra: Spectra, false_alarm_rate: float = 0.05
+) -> float | None:
+    """Set the outlier boundary of a model from spectra that hold nothing unknown.
+
+    Parameters
+    ----------
+    model : Identifier
+        Fitted; it is changed.
+    spectra : Spectra
+        Measured spectra of known sources that the model was not trained on.
+    false_alarm_rate : float
+        Part of such spectra that is flagged at most.
+
+    Returns
+    -------
+    float or None
+        Part of these spectra that is flagged.
+
+    Raises
+    ------
+    LabelError
+        If labels say that there is a source which the model does not know.
+    DataError
+        If the spectra are of another kind than those of the training, or too few for the rate.
+    """
+    require_kind(model, spectra)
+    if "labels" in spectra.columns:
+        named = {name for entry in spectra.labels for name in entry}
+        unknown = sorted(named - set(model.classes_.tolist()) - {str(model.background)})
+        if unknown:
+            raise LabelError(
+                f"the spectra hold {', '.join(unknown)}, which the model does not know: a boundary "
+                "is set from spectra without unknown sources (choose them with --labels)"
+            )
+    model.calibrate_outliers(spectra, false_alarm_rate)
+    return flagged(model.analyze(spectra))
 
 
 def join_results(results: Sequence[Result]) -> Result:
@@ -229,7 +276,7 @@ def components_of(
     observed : ndarray, shape (n_bins,)
     components : dict of str to ndarray, shape (n_bins,)
         Of names with counts; the templates stand where the fitted gain, offset and broadening
-        put them.
+        put them. Where the model chose names one by one, only those chosen are fitted.
 
     Raises
     ------
@@ -237,11 +284,15 @@ def components_of(
         If the model gives no fitted spectrum.
     """
     one = spectra[[row]]
-    bins = model.analyze(one).denoised
+    answer = model.analyze(one)
+    bins = answer.denoised
     if bins is None:
         raise DataError("identification gives the fitted spectrum")
     moving = one.axis.is_calibrated
     table, settings = model.table_, model.fitted_with_
+    chosen = {name for name, amount in zip(answer.names, answer.amounts[0], strict=True) if amount}
+    if settings["selection"] == "greedy" and chosen:
+        table = sub_table(table, np.isin(table.names, sorted(chosen)))
     drifts = Nuisances(settings["gain"], settings["offset"], settings["broadening"])
     fit = fit_templates(
         one,

@@ -11,6 +11,7 @@ from spectraloom import plot
 from spectraloom._typing import FloatArray
 from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.analyze.identify.residual_peaks import name_residual_peaks
+from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import SpectraloomError
 from spectraloom.workflow.chain import Judged, flagged
@@ -169,36 +170,59 @@ def _typical_spectrum(judged: Judged) -> list[Block]:
         return []
     misfit = result.quality["deviance_per_dof"]
     row = int(np.argsort(misfit)[len(misfit) // 2])
-    found = " + ".join(result.labels[row]) or "nothing"
+    labelled = f"Labelled {' + '.join(judged.spectra.labels[row])}, "
+    return spectrum_blocks(
+        model, judged.spectra, row, result[[row]], "A typical spectrum (median misfit)", labelled
+    )
+
+
+def spectrum_blocks(
+    model: Identifier, spectra: Spectra, row: int, answer: Result, what: str, said: str = ""
+) -> list[Block]:
+    """One spectrum: what explains it, and its amounts.
+
+    Parameters
+    ----------
+    model : Identifier
+    spectra : Spectra
+    row : int
+        Number of the spectrum.
+    answer : Result
+        Of this spectrum alone.
+    what : str
+        What spectrum it is, for the caption.
+    said : str
+        Begin of the title.
+    """
+    found = " + ".join(answer.labels[0]) or "nothing"
 
     def picture() -> Any:
-        axis, observed, parts = components_of(model, judged.spectra, row)
+        axis, observed, parts = components_of(model, spectra, row)
         return plot.plot_identified(
             axis,
             observed,
             parts,
-            peaks=residual_names(judged, row),
-            title=f"Labelled {' + '.join(judged.spectra.labels[row])}, found {found}",
+            peaks=residual_names(model, spectra[[row]]),
+            title=f"{said}found {found}",
         )
 
     def amounts() -> Any:
-        assert result.uncertainties is not None  # noqa: S101 - identification gives them
+        assert answer.uncertainties is not None  # noqa: S101 - identification gives them
         return plot.plot_amounts(
-            result.names,
-            result.amounts[row],
-            result.uncertainties[row],
-            thresholds=result.details["decision_threshold"][row],
-            limits=result.details["detection_limit"][row],
-            found=result.decisions[row].tolist(),
-            unit=result.unit,
+            answer.names,
+            answer.amounts[0],
+            answer.uncertainties[0],
+            thresholds=answer.details["decision_threshold"][0],
+            limits=answer.details["detection_limit"][0],
+            found=answer.decisions[0].tolist(),
+            unit=answer.unit,
         )
 
     return [
         drawn(
             picture,
             f"A spectrum, the fit with its components and the residual; found: {found}.",
-            "A typical spectrum (median misfit), what explains it, and what is left over in "
-            "standard deviations.",
+            f"{what}, what explains it, and what is left over in standard deviations.",
         ),
         drawn(
             amounts,
@@ -209,11 +233,10 @@ def _typical_spectrum(judged: Judged) -> list[Block]:
     ]
 
 
-def residual_names(judged: Judged, row: int) -> list[tuple[float, str]]:
+def residual_names(model: Identifier, spectrum: Spectra) -> list[tuple[float, str]]:
     """Peaks in what the fit of a spectrum left over, named where a line lies."""
-    spectra = judged.spectra[[row]]
     try:
-        found = name_residual_peaks(judged.model.analyze(spectra), spectra)[0]
+        found = name_residual_peaks(model.analyze(spectrum), spectrum)[0]
     except SpectraloomError:  # no counts, or no energies in keV: there are no lines to compare with
         return []
     return [

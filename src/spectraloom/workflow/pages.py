@@ -9,8 +9,10 @@ from spectraloom.analyze.explore import mean_spectra, similarity
 from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.analyze.outlier import OutlierStudy
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
+from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
 from spectraloom.workflow import origin
+from spectraloom.workflow.answer_sections import example_section, found_section
 from spectraloom.workflow.chain import Chain, Judged
 from spectraloom.workflow.identification import IdentifierTraining
 from spectraloom.workflow.identify_sections import (
@@ -18,6 +20,7 @@ from spectraloom.workflow.identify_sections import (
     identifier_section,
     trial_section,
 )
+from spectraloom.workflow.left_out import LeftOut
 from spectraloom.workflow.report import Report
 from spectraloom.workflow.sections import (
     explore_section,
@@ -27,6 +30,8 @@ from spectraloom.workflow.sections import (
     robustness_section,
     summary_section,
 )
+from spectraloom.workflow.series import FoundAlarms
+from spectraloom.workflow.series_sections import alarms_section, detector_section, gain_section
 
 
 def chain_report(chain: Chain, *, attribution: str = "") -> Report:
@@ -106,3 +111,36 @@ def evaluation_report(judged: Judged, attribution: str) -> Report:
     provenance = {"spectraloom": __version__, **judged.result.provenance}
     section = identified_section if isinstance(judged.model, Identifier) else judged_section
     return Report("Spectraloom: a model judged", [section(judged)], provenance, attribution)
+
+
+def answer_report(
+    model: Identifier,
+    result: Result,
+    groups: Sequence[Spectra],
+    attribution: str,
+    left_out: Sequence[LeftOut] = (),
+) -> Report:
+    """Report of spectra that were identified.
+
+    Parameters
+    ----------
+    model : Identifier
+    result : Result
+    groups : sequence of Spectra
+        What was analysed, as :func:`~spectraloom.workflow.identification.identify_files` gives it.
+    attribution : str
+    left_out : sequence of LeftOut
+    """
+    sections = [found_section(model, result, left_out), example_section(model, result, groups)]
+    provenance = {"spectraloom": __version__, **result.provenance}
+    return Report("Spectraloom: spectra identified", sections, provenance, attribution)
+
+
+def alarms_report(found: FoundAlarms, attribution: str) -> Report:
+    """Report of the alarms in a series."""
+    sections = [alarms_section(found)]
+    if found.series.gains is not None:
+        sections.append(gain_section(found))
+    sections.append(detector_section(found))
+    provenance = {"spectraloom": __version__, **found.detector.identifier.provenance_}
+    return Report("Spectraloom: alarms in a series", sections, provenance, attribution)

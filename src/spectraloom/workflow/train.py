@@ -20,14 +20,14 @@ from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError, FitError
 from spectraloom.evaluate.splits import split_by_group
-from spectraloom.io import read_groups
 from spectraloom.workflow.chain import Judged, judge, require_kind
+from spectraloom.workflow.left_out import LeftOut, read_usable, use_each
 from spectraloom.workflow.prepare import onto_axis, part_of
 from spectraloom.workflow.strict_json import strict_json
 from spectraloom.workflow.target import require_target
 
 RESULT_ENDINGS = (".csv", ".json")
-_CARRIED = ("file", "record", "detector", "title", "start_time", "labels")
+_CARRIED = ("file", "record", "detector", "title", "start_time", "labels", "conformal_set")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,7 +202,13 @@ def study_for_model(
     return study
 
 
-def read_for(model: SupervisedNMF, source: Any, progress: Any = None) -> Spectra:
+def read_for(
+    model: SupervisedNMF,
+    source: Any,
+    progress: Any = None,
+    *,
+    left_out: list[LeftOut] | None = None,
+) -> Spectra:
     """Read spectra and move them onto the model's axis.
 
     Parameters
@@ -211,6 +217,8 @@ def read_for(model: SupervisedNMF, source: Any, progress: Any = None) -> Spectra
         Fitted on spectra with an axis.
     source : path, glob, folder or sequence of these
     progress : callable, optional
+    left_out : list of LeftOut, optional
+        Files that cannot be used are added to it; by default one such file stops all.
 
     Raises
     ------
@@ -224,18 +232,22 @@ def read_for(model: SupervisedNMF, source: Any, progress: Any = None) -> Spectra
         If the spectra are of another kind than those of the training.
     """
     part_of(progress, 0.0, 1.0)(0.0, "reading")
-    groups = read_groups(source)
-    for group in groups:
-        require_kind(model, group)
+    groups = read_usable(source, left_out)
     axis: Axis | None = model.axis_
-    if axis is None:
-        if len(groups) > 1 or groups[0].n_channels != model.n_features_in_:
+
+    def fit_for(group: Spectra, number: int) -> Spectra:
+        require_kind(model, group)
+        if axis is not None:
+            return onto_axis([group], axis)
+        if number > 0 or group.n_channels != model.n_features_in_:
             raise DataError(
                 f"the model was trained on plain arrays of {model.n_features_in_} channels, so "
                 "spectra cannot be rebinned to it: train it on Spectra with an axis"
             )
-        return groups[0]
-    return onto_axis(groups, axis)
+        return group
+
+    moved, _ = use_each(groups, fit_for, left_out)
+    return Spectra.concatenate(moved)
 
 
 def write_result(result: Result, path: str | Path) -> None:

@@ -1,0 +1,212 @@
+"""What is added to an answer on request: activities, and label sets with a stated coverage."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from spectraloom.analyze.identify.activity import activity
+from spectraloom.analyze.identify.conformal import ConformalSets
+from spectraloom.analyze.identify.identifier import Identifier
+from spectraloom.data.result import Result
+from spectraloom.errors import DataError, FormatError, LabelError
+from spectraloom.workflow.identification import identify_files
+
+_COLUMNS = ("name", "efficiency", "uncertainty", "branching", "branching_uncertainty")
+
+Factors = Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Efficiencies:
+    """Efficiency and branching of each name, with their standard uncertainties.
+
+    Parameters
+    ----------
+    efficiency : mapping of str to (float, float)
+    branching : mapping of str to (float, float)
+        Of names that state one.
+    """
+
+    efficiency: Factors
+    branching: Factors = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "efficiency": {name: list(pair) for name, pair in self.efficiency.items()},
+            "branching": {name: list(pair) for name, pair in self.branching.items()},
+        }
+
+
+def read_efficiencies(path: str | Path) -> Efficiencies:
+    """Read a table of efficiencies.
+
+    Parameters
+    ----------
+    path : path
+        CSV with a head: ``name`` and ``efficiency``, and where known ``uncertainty``,
+        ``branching`` and ``branching_uncertainty``; lines that begin with ``#`` are notes. What an
+        efficiency is, :func:`~spectraloom.analyze.identify.activity.activity` says: counts anywhere
+        on the axis of the library for each photon, or, without branching, for each decay.
+
+    Raises
+    ------
+    FormatError
+        If a column is missing or unknown, a name comes twice, or a value is no number.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path}: a table of efficiencies is text in UTF-8") from error
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    rows = list(csv.reader(lines, skipinitialspace=True))
+    head = [cell.strip().lower() for cell in rows[0]] if rows else []
+    unknown = sorted(set(head) - set(_COLUMNS))
+    if not {"name", "efficiency"} <= set(head) or unknown or len(set(head)) < len(head):
+        raise FormatError(
+            f"{path}: the first line names the columns: name, efficiency and, where known, "
+            f"{', '.join(_COLUMNS[2:])}, each once; got {', '.join(head) or 'nothing'}"
+        )
+    efficiency: dict[str, tuple[float, float]] = {}
+    branching: dict[str, tuple[float, float]] = {}
+    for row in rows[1:]:
+        cells = dict(zip(head, (cell.strip() for cell in row), strict=False))
+        name = cells.get("name", "")
+        if len(row) != len(head) or not name or name in efficiency:
+            raise FormatError(
+                f"{path}: each line has {len(head)} cells and another name, got {','.join(row)!r}"
+            )
+        efficiency[name] = (
+            _number(path, cells, "efficiency"),
+            _number(path, cells, "uncertainty", 0.0),
+        )
+        if cells.get("branching"):
+            branching[name] = (
+                _number(path, cells, "branching"),
+                _number(path, cells, "branching_uncertainty", 0.0),
+            )
+    if not efficiency:
+        raise FormatError(f"{path}: there is no efficiency below the first line")
+    return Efficiencies(efficiency, branching)
+
+
+def _number(
+    path: Path, cells: Mapping[str, str], column: str, default: float | None = None
+) -> float:
+    text = cells.get(column, "")
+    if not text and default is not None:
+        return default
+    try:
+        return float(text)
+    except ValueError:
+        raise FormatError(
+            f"{path}: the {column} of {cells['name']} is a number, got {text!r}"
+        ) from None
+
+
+def with_activities(result: Result, efficiencies: Efficiencies) -> Result:
+    """A result with details ``activity`` and ``activity_uncertainty``, in becquerel.
+
+    Parameters
+    ----------
+    result : Result
+        With count rates, as of spectra with live time.
+    efficiencies : Efficiencies
+
+    Raises
+    ------
+    DataError
+        If there are no count rates, or a factor is not above zero.
+    LabelError
+        If the result does not know a name.
+    """
+    found = activity(result, efficiencies.efficiency, efficiencies.branching)
+    more = {"activity": found.values, "activity_uncertainty": found.uncertainties}
+    return replace(
+        result,
+        details={**result.details, **more},
+        provenance={**result.provenance, **efficiencies.to_dict()},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedSets:
+    """Conformal sets, and how many labelled spectra they were calibrated on.
+
+    Parameters
+    ----------
+    sets : ConformalSets
+    n : int
+    """
+
+    sets: ConformalSets
+    n: int
+
+    @property
+    def coverage(self) -> float:
+        """Probability that a set holds all true names."""
+        return 1.0 - self.sets.alpha
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "coverage": self.coverage,
+            "n_calibration": self.n,
+            "largest_p_value": self.sets.largest,
+        }
+
+
+def calibrate_sets(
+    model: Identifier, source: Any, coverage: float = 0.9, progress: Any = None
+) -> CalibratedSets:
+    """Calibrate conformal sets on labelled spectra.
+
+    Parameters
+    ----------
+    model : Identifier
+        Fitted.
+    source : path, glob, folder or sequence of these
+        Spectra with all their labels, that taught the model nothing, and alike those to come.
+    coverage : float
+        Probability that a set holds all true names, between 0 and 1.
+    progress : callable, optional
+
+    Raises
+    ------
+    DataError
+        If the coverage is out of range.
+    LabelError
+        If spectra have no labels, or labels that the model does not know.
+    """
+    if not 0 < coverage < 1:
+        raise DataError(f"a coverage lies between 0 and 1, got {coverage!r}")
+    result, groups = identify_files(model, source, progress)
+    truth = [entry for group in groups for entry in group.labels]
+    missing = sum(not entry for entry in truth)
+    if missing:
+        raise LabelError(
+            f"{missing} of {len(truth)} calibration spectra have no label: name all sources of "
+            "each, the background where there is none, or leave them out"
+        )
+    return CalibratedSets(ConformalSets.calibrate(result, truth, 1.0 - coverage), len(truth))
+
+
+def with_sets(result: Result, calibrated: CalibratedSets) -> Result:
+    """A result with the column ``conformal_set``: names, smallest p-value first.
+
+    Parameters
+    ----------
+    result : Result
+        Of the model that the sets were calibrated with.
+    calibrated : CalibratedSets
+    """
+    return replace(
+        result,
+        columns={**result.columns, "conformal_set": calibrated.sets.sets(result)},
+        provenance={**result.provenance, "conformal": calibrated.to_dict()},
+    )
