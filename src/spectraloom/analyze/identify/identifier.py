@@ -14,6 +14,7 @@ from spectraloom._typing import Array, BoolArray, FloatArray
 from spectraloom.analyze.base import SpectralEstimator
 from spectraloom.analyze.given import labels_of, numeric_type, plain_settings
 from spectraloom.analyze.identify.activity import count_rates
+from spectraloom.analyze.identify.bins import Bins, width_of
 from spectraloom.analyze.identify.calibration import (
     Calibration,
     learned_boundary,
@@ -21,7 +22,8 @@ from spectraloom.analyze.identify.calibration import (
 )
 from spectraloom.analyze.identify.components import components_needed
 from spectraloom.analyze.identify.decision_limits import decision_limits
-from spectraloom.analyze.identify.margins import covered, require_counts, with_margins
+from spectraloom.analyze.identify.intervals import interval_details
+from spectraloom.analyze.identify.margins import require_counts, with_margins
 from spectraloom.analyze.identify.misfit import (
     KnownMisfits,
     MisfitBoundary,
@@ -101,6 +103,10 @@ class Identifier(SpectralEstimator):
         alarms; 0.1 compares with GAMMA_FLOW's rule, and with labels that were given by eye.
     window : (float, float) or None
         Part of the axis to fit; never more than the library covers.
+    bins : {"adaptive"} or None
+        ``adaptive`` sums counts to bins that grow as the resolution does, on each axis its own,
+        which is faster; what that costs in information is in the provenance of results. None
+        takes the channels as they are.
     selection : {"auto", "all", "greedy"}
         ``all`` fits all names at once and tests each against the fit without it. ``greedy`` adds
         and drops names one by one, see
@@ -108,7 +114,7 @@ class Identifier(SpectralEstimator):
         large libraries names imitate each other, and at once none would be significant.
         ``auto`` is greedy above 20 names.
     resolution : Resolution or None
-        What the broadening widens.
+        What the broadening widens, and adaptive bins follow.
     n_bootstrap : int
         Simulated spectra per level of counts that calibrate the test; 0 takes the theory of
         :meth:`~spectraloom.analyze.identify.significance.NullDistribution.theory`, as is done
@@ -167,6 +173,7 @@ class Identifier(SpectralEstimator):
         model_error: float = 0.1,
         min_share: float = 0.0,
         window: tuple[float, float] | None = None,
+        bins: Literal["adaptive"] | None = None,
         selection: Literal["auto", "all", "greedy"] = "auto",
         resolution: Resolution | None = None,
         n_bootstrap: int = 1000,
@@ -184,6 +191,7 @@ class Identifier(SpectralEstimator):
         self.model_error = model_error
         self.min_share = min_share
         self.window = window
+        self.bins = bins
         self.selection = selection
         self.resolution = resolution
         self.n_bootstrap = n_bootstrap
@@ -237,7 +245,7 @@ class Identifier(SpectralEstimator):
         """Settings of the moment that fits are made with, as JSON types."""
         large = len(self.library_.unique_names) > LARGE
         auto = "greedy" if large else "all"
-        names = ("gain", "offset", "broadening", "pileup", "window", "resolution")
+        names = ("gain", "offset", "broadening", "pileup", "window", "bins", "resolution")
         plain = self.plain_settings()
         return {
             **{name: plain[name] for name in names},
@@ -250,7 +258,8 @@ class Identifier(SpectralEstimator):
         Parameters
         ----------
         fitting : mapping
-            Gain, offset, broadening, pileup, window, resolution and selection, as JSON types.
+            Gain, offset, broadening, pileup, window, bins, resolution and selection, as JSON
+            types.
 
         Raises
         ------
@@ -260,11 +269,15 @@ class Identifier(SpectralEstimator):
         if fitting["selection"] not in ("all", "greedy"):
             raise FitError(f"selection is 'all' or 'greedy', got {fitting['selection']!r}")
         self.fitted_with_ = dict(fitting)
-        low_high = fitting["window"]
-        self._window = None if low_high is None else (float(low_high[0]), float(low_high[1]))
+        low_high, width = fitting["window"], fitting["resolution"]
+        window = None if low_high is None else (float(low_high[0]), float(low_high[1]))
+        axis = self.library_.axis
+        self._resolution = None if width is None else Resolution(*width)
+        growing = None if fitting.get("bins") is None else width_of(axis, self._resolution)
+        self._bins = Bins((axis.edges[0], axis.edges[-1]), window, growing)
         self._nuisances = Nuisances(*(fitting[n] for n in ("gain", "offset", "broadening")))
         self.table_ = self._table(self.library_, self.background_)
-        require_counts(self.table_, self.library_.axis, self._window)
+        require_counts(self.table_, axis, window)
 
     def plain_settings(self) -> dict[str, Any]:
         """Settings as JSON types, without the library."""
@@ -320,12 +333,11 @@ class Identifier(SpectralEstimator):
 
     def _table(self, library: Library, background: Library | None) -> TemplateTable:
         libraries = [library] if background is None else [library, background]
-        width = self.fitted_with_["resolution"]
         table = template_table(
             libraries,
             broadened=[True, False][: len(libraries)],
             nodes=(0.0,) if self.fitted_with_["broadening"] is None else _BROADENINGS,
-            resolution=None if width is None else Resolution(*width),
+            resolution=self._resolution,
         )
         return with_margins(table) if library.axis.is_calibrated else table
 
@@ -340,7 +352,7 @@ class Identifier(SpectralEstimator):
             self.background_,
             self._table,
             self._fit,
-            self._channels,
+            self._bins.channels,
             self._at_once(),
             self.n_bootstrap,
             len(self.background_),
@@ -349,11 +361,6 @@ class Identifier(SpectralEstimator):
 
     def _at_once(self) -> bool:
         return bool(self.fitted_with_["selection"] == "all")
-
-    def _channels(self, axis: Axis) -> slice:
-        ends = self.library_.axis.edges
-        window = covered(axis, ends[0], ends[-1], self._window)
-        return slice(0, axis.n_channels) if window is None else axis.window(*window)
 
     def _theory(self) -> NullDistribution:
         return NullDistribution.theory(np.bincount(self.library_.groups).tolist())
@@ -375,7 +382,12 @@ class Identifier(SpectralEstimator):
     # -- using ---------------------------------------------------------------------------
 
     def analyze(
-        self, X: Spectra, *, start: FloatArray | None = None, progress: Progress | None = None
+        self,
+        X: Spectra,
+        *,
+        intervals: Literal["profile"] | None = None,
+        start: FloatArray | None = None,
+        progress: Progress | None = None,
     ) -> Result:
         """Amounts with uncertainties, decisions, limits, goodness of fit and flags.
 
@@ -384,6 +396,9 @@ class Identifier(SpectralEstimator):
         X : Spectra
             Raw counts on any calibrated axis of the library's quantity; rates and intensities
             need a variance.
+        intervals : {"profile"} or None
+            Whether ``details`` hold ``interval_low`` and ``interval_high``: 95 % intervals from
+            the profile of the likelihood, for few counts; an upper limit where low is zero.
         start : ndarray, shape (n_spectra, 3), optional
             Nuisances to start from.
         progress : callable, optional
@@ -433,12 +448,17 @@ class Identifier(SpectralEstimator):
                 "decision_threshold": threshold,
                 "detection_limit": limit,
                 **count_rates(spectra, amounts, errors),
+                **interval_details(intervals, fit, self.table_, names, moving, progress),
             },
             quality=quality,
             flags=flags,
             columns=spectra.columns,
-            denoised=_as_denoised(spectra, fit),
-            provenance={**self.provenance_, "analyzed_sha256": spectra.fingerprint()},
+            denoised=self._bins.denoised(fit, self.table_, spectra),
+            provenance={
+                **self.provenance_,
+                **self._bins.loss(self.table_, self.background, spectra.axis),
+                "analyzed_sha256": spectra.fingerprint(),
+            },
         )
 
     def predict(self, X: Any) -> Array:
@@ -462,11 +482,10 @@ class Identifier(SpectralEstimator):
     # -- pieces --------------------------------------------------------------------------
 
     def _fit(self, spectra: Spectra, table: TemplateTable, **settings: Any) -> LikelihoodFit:
-        ends = self.library_.axis.edges
         return fit_templates(
             spectra,
             table,
-            window=covered(spectra.axis, ends[0], ends[-1], self._window),
+            **self._bins.where(spectra.axis),
             nuisances=self._nuisances if spectra.axis.is_calibrated else None,
             pileup=self.fitted_with_["pileup"]
             and spectra.axis.quantity == "energy"
@@ -570,10 +589,3 @@ class Identifier(SpectralEstimator):
         tags.target_tags.required = self.library is None
         tags.input_tags.positive_only = True
         return tags
-
-
-def _as_denoised(spectra: Spectra, fit: LikelihoodFit) -> Spectra:
-    """The fit as spectra, on the channels that were fitted."""
-    first = int(np.searchsorted(spectra.axis.edges, fit.edges[0]))
-    channels = slice(first, first + fit.fitted.shape[1])
-    return spectra[:, channels].replace(values=fit.fitted, variance=None)

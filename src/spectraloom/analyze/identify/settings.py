@@ -36,6 +36,8 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     for name in ("model_error", "min_share"):
         if not 0 <= settings[name] < 1:
             raise FitError(f"{name} lies from 0 to below 1, got {settings[name]!r}")
+    if settings["bins"] not in (None, "adaptive"):
+        raise FitError(f"bins is 'adaptive' or None, got {settings['bins']!r}")
     if settings["selection"] not in ("auto", "all", "greedy"):
         raise FitError(f"selection is 'auto', 'all' or 'greedy', got {settings['selection']!r}")
 

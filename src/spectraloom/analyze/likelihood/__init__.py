@@ -5,6 +5,7 @@ from __future__ import annotations
 from spectraloom.analyze.likelihood.binning import adaptive_edges, information_loss
 from spectraloom.analyze.likelihood.door import binned_templates
 from spectraloom.analyze.likelihood.em import em_amounts
+from spectraloom.analyze.likelihood.expected import expected_spectra
 from spectraloom.analyze.likelihood.fit import LikelihoodFit, Nuisances, fit_templates
 from spectraloom.analyze.likelihood.limits import detection_limits, ratio_limits
 from spectraloom.analyze.likelihood.pileup import pileup_templates
@@ -26,6 +27,7 @@ __all__ = [
     "broaden",
     "detection_limits",
     "em_amounts",
+    "expected_spectra",
     "fit_templates",
     "information_loss",
     "pileup_templates",

@@ -6,7 +6,12 @@ import numpy as np
 from numba import njit
 
 from spectraloom.analyze.likelihood.information import group_covariance
-from spectraloom.analyze.likelihood.kernel import em_steps, fit_spectrum, prior_misfit
+from spectraloom.analyze.likelihood.kernel import (
+    em_steps,
+    expected_counts,
+    fit_spectrum,
+    prior_misfit,
+)
 from spectraloom.analyze.likelihood.moving import locate, make_work, templates_at
 from spectraloom.analyze.likelihood.parts import CHOSEN, MU, N_NUISANCES, STEP
 
@@ -73,6 +78,15 @@ def place_templates(templates, edges, theta, extra, work):  # type: ignore[no-un
     templates_at(templates, work.pieces, theta, work.number[CHOSEN], k, work.A)
     for j in range(k, total):
         work.A[j] = extra[j - k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def expected_many(templates, edges, extra, amounts, theta, out):  # type: ignore[no-untyped-def]
+    """Fill what is expected on some bins, (N, n), of amounts (N, k + l) at theta (N, 3)."""
+    work = make_work(amounts.shape[1], out.shape[1])
+    for row in range(len(out)):
+        place_templates(templates, edges, theta[row], extra[row], work)
+        expected_counts(work.A, amounts[row], False, out[row])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -7,7 +7,15 @@ from scipy.stats import chi2
 
 from spectraloom._typing import FloatArray
 from spectraloom.analyze.likelihood.door import templates_of
-from spectraloom.analyze.likelihood.fit import LikelihoodFit, Nuisances, data_of, priors_of
+from spectraloom.analyze.likelihood.fit import (
+    CHUNK,
+    LikelihoodFit,
+    Nuisances,
+    data_of,
+    priors_of,
+    rows_of,
+    run_chunks,
+)
 from spectraloom.analyze.likelihood.tables import TemplateTable
 from spectraloom.errors import DataError
 
@@ -21,6 +29,7 @@ def profile_intervals(
     *,
     level: float = 0.95,
     nuisances: Nuisances | None = None,
+    dispersion: FloatArray | None = None,
 ) -> FloatArray:
     """Interval of the amount of one name that the likelihood allows, everything else refitted.
 
@@ -38,6 +47,8 @@ def profile_intervals(
         Probability that the interval holds the true amount, between 0 and 1.
     nuisances : Nuisances, optional
         Those of the fit: they are refitted along the profile.
+    dispersion : ndarray, shape (n,), optional
+        Factor by which the deviance varies more than by chance: it has to rise by as much more.
 
     Returns
     -------
@@ -47,7 +58,8 @@ def profile_intervals(
     Raises
     ------
     DataError
-        If the name is unknown, or the level out of range.
+        If the name is unknown, the level out of range, or there is not one dispersion above zero
+        for each spectrum.
 
     References
     ----------
@@ -63,10 +75,20 @@ def profile_intervals(
         raise DataError(f"the level of an interval lies between 0 and 1, got {level!r}")
     member = fit.groups == fit.names.index(name)
     priors = priors_of(nuisances or Nuisances(), table, member)
-    out = np.empty((len(fit), 2))
-    profile_many(
-        data_of(fit), templates_of(table), priors, fit.template_amounts,
-        fit.nuisances, float(chi2.ppf(level, 1)), TOLERANCE, out,
-    )  # fmt: skip
+    factor = np.ones(len(fit)) if dispersion is None else np.asarray(dispersion, dtype=np.float64)
+    if factor.shape != (len(fit),) or not (factor > 0).all():
+        raise DataError(f"{len(fit)} dispersions above zero are wanted, got shape {factor.shape}")
+    rises = chi2.ppf(level, 1) * factor
+    data, out = data_of(fit), np.empty((len(fit), 2))
+
+    def solve(first: int) -> int:
+        rows = slice(first, min(first + CHUNK, len(fit)))
+        profile_many(
+            rows_of(data, rows), templates_of(table), priors._replace(aim=np.zeros(2)),
+            fit.template_amounts[rows], fit.nuisances[rows], rises[rows], TOLERANCE, out[rows],
+        )  # fmt: skip
+        return rows.stop
+
+    run_chunks(solve, len(fit), None)
     out[~fit.converged] = np.nan
     return out

@@ -21,15 +21,16 @@ _CLOSE = 1e-6  # relative error of the root of the deviance at an end
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def profile_many(data, templates, priors, amounts, theta, quantile, tolerance, out):  # type: ignore[no-untyped-def]
-    """Fill the ends (N, 2) of the intervals where the deviance rises by `quantile`.
+def profile_many(data, templates, priors, amounts, theta, rises, tolerance, out):  # type: ignore[no-untyped-def]
+    """Fill the ends (N, 2) of the intervals where the deviance has risen by `rises`.
 
     Parameters
     ----------
     data, templates, priors : Data, Templates, Priors
         `priors.member` marks the templates whose sum is profiled.
     amounts, theta : (N, k + l), (N, 3) where the fits ended
-    quantile, tolerance : float
+    rises : (N,)
+    tolerance : float
     out : (N, 2), filled here
     """
     total = amounts.shape[1]
@@ -51,7 +52,7 @@ def profile_many(data, templates, priors, amounts, theta, quantile, tolerance, o
         start, place = a.copy(), here.copy()
         out[row, 1] = _end(
             data, row, templates, priors, allowed, a, here, tolerance, base, best, best + 2 * unit,
-            quantile, work,
+            rises[row], work,
         )  # fmt: skip
         out[row, 0] = 0.0
         if best > 0.0:
@@ -59,7 +60,7 @@ def profile_many(data, templates, priors, amounts, theta, quantile, tolerance, o
             place_templates(templates, data.edges, here, data.extra[row], work)
             out[row, 0] = _end(
                 data, row, templates, priors, allowed, a, here, tolerance, base, best, 0.0,
-                quantile, work,
+                rises[row], work,
             )  # fmt: skip
 
 
