@@ -89,22 +89,29 @@ def _identify_lines(numbers: dict[str, Any]) -> list[str]:
 
 
 def _amount_lines(ours: dict[str, Any]) -> list[str]:
-    """Table of the amounts of simulated mixtures, a row for each number of counts."""
+    """Tables of the amounts of simulated mixtures, a row for each number of counts."""
     if "coverage95" not in ours:
         return []
-    keys = (
-        ("coverage95", "covered by 95 % intervals"),
-        ("coverage95_profile", "by profile intervals"),
-        ("rmse_over_crb", "error over bound, sources known"),
-        ("rmse_over_crb_of_library", "library known"),
-        ("rmse_over_crb_without_pile_up", "sources and pile-up known"),
+    covered = (
+        ("coverage95", "amount ∓ 1.96 uncertainties"),
+        ("coverage95_profile", "profile"),
+        ("coverage95_variants", "with variants: amount ∓ 1.96 uncertainties"),
+        ("coverage95_variants_profile", "with variants: profile"),
     )
-    lines = ["| amounts, counts in all | " + " | ".join(text for _, text in keys) + " |"]
-    lines.append("|--:|" + "--:|" * len(keys))
-    for counts in ours["coverage95"]:
-        cells = " | ".join(_share(ours[key][counts]) for key, _ in keys)
-        lines.append(f"| {int(counts):,} | {cells} |")
-    return [*lines, ""]
+    errors = (
+        ("rmse_over_crb", "that knows the sources"),
+        ("rmse_over_crb_of_library", "that knows the library"),
+        ("rmse_over_crb_without_pile_up", "that knows sources and pile-up"),
+    )
+    lines = []
+    for first, keys in (("covered by 95 % intervals", covered), ("error over bound", errors)):
+        lines.append(f"| counts in all; {first} | " + " | ".join(text for _, text in keys) + " |")
+        lines.append("|--:|" + "--:|" * len(keys))
+        for counts in ours["coverage95"]:
+            cells = " | ".join(_share(ours[key][counts]) for key, _ in keys)
+            lines.append(f"| {int(counts):,} | {cells} |")
+        lines.append("")
+    return lines
 
 
 def _speed_rows(numbers: dict[str, Any]) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,17 @@ from spectraloom.data.spectra import Spectra
 
 COUNTS = (100, 1000, 10_000, 100_000)
 MOST_PILE_UP = 0.02  # of the counts: a microsecond of resolving time at 10,000 counts per second
-COVERAGES = ("coverage95", "coverage95_profile", "coverage95_absent")
+COVERAGES = (
+    "coverage95",
+    "coverage95_profile",
+    "coverage95_absent",
+    "coverage95_variants",
+    "coverage95_variants_profile",
+)
 RATIOS = ("rmse_over_crb", "rmse_over_crb_of_library", "rmse_over_crb_without_pile_up")
 _GAINS = 60  # drifts drawn for each number of counts
 _PER_GAIN = 25  # spectra for each drift
+_EVERY = 3  # of the drifts are for variants, whose profiles take long
 _Z95 = 1.959964
 
 
@@ -47,7 +55,9 @@ def coverage_of_amounts(
     dict
         By number of counts, over the two sources and the background: ``coverage95`` (amount less
         and plus 1.96 uncertainties) and ``coverage95_profile`` (profile of the likelihood);
-        ``coverage95_absent``, over the names that are not there, None if there are none. Then the
+        ``coverage95_absent``, over the names that are not there, None if there are none. The same
+        two as ``coverage95_variants`` and ``coverage95_variants_profile`` where each source is
+        drawn as one of its variants, and all variants of the library are fitted. Then the
         root mean square error divided by Cramer-Rao bounds, which all hold for estimates without
         bias or constraint: ``rmse_over_crb`` by the bound that knows which sources there are but
         has to find gain and pile-up; ``rmse_over_crb_of_library`` by the one that knows only what
@@ -60,15 +70,19 @@ def coverage_of_amounts(
         return {}
     under = fit_shape(background, library.axis)
     settings = model.get_params(deep=False) | {"library": known, "n_bootstrap": 0, "pileup": True}
-    fitted = Identifier(**settings).fit(_counts_of(under, library.axis))
+    background_counts = _counts_of(under, library.axis)
+    fitted = Identifier(**settings).fit(background_counts)
+    with_variants = Identifier(**settings | {"library": library}).fit(background_counts)
     templates = np.vstack([known.templates, under / under.sum()])
     found: dict[str, Any] = {key: {} for key in (*COVERAGES, *RATIOS)}
     for counts in COUNTS:
-        trials = [
-            _trial(fitted, templates, _moved(library.axis, shift), counts, rng)
-            for shift in rng.normal(0.0, fitted.gain or 0.0, _GAINS)
+        axes = [_moved(library.axis, g) for g in rng.normal(0.0, fitted.gain or 0.0, _GAINS)]
+        trials = [_trial(fitted, templates, axis, counts, rng) for axis in axes]
+        varied = [
+            _variant_trial(with_variants, library, templates[-1], axis, counts, rng)
+            for axis in axes[::_EVERY]
         ]
-        for key, mean in _means_of(trials).items():
+        for key, mean in (_means_of(trials) | _means_of(varied)).items():
             found[key][str(counts)] = mean
     return found
 
@@ -78,15 +92,9 @@ def _trial(
 ) -> dict[str, FloatArray | BoolArray]:
     """Spectra of one drift: what was covered, and squared errors over bounds."""
     truth = _draw_amounts(len(templates) - 1, counts, _PER_GAIN, rng)
-    pure = truth @ templates
-    pile_up = pileup_templates(pure, axis, axis.edges)
-    strength = rng.uniform(0.0, MOST_PILE_UP, (_PER_GAIN, 1)) * pure.sum(axis=1, keepdims=True)
-    expected = pure + strength * pile_up
-    drawn = Spectra(rng.poisson(expected).astype(np.float64), axis)
-    amounts, sigma = _found(model, drawn)
+    expected, pile_up = _with_pile_up(truth @ templates, axis, rng)
+    amounts, inside, in_profile = _covered(model, truth, expected, axis, rng)
     there = truth > 0
-    inside = np.abs(amounts - truth) <= _Z95 * sigma
-    low, high = _profiles(model, drawn)
     squared = (amounts - truth) ** 2
     bounds = [
         bounds_of(truth[row], expected[row], pile_up[row], templates, axis, model)
@@ -100,13 +108,61 @@ def _trial(
     }
     return {
         "coverage95": inside[there],
-        "coverage95_profile": ((low <= truth) & (truth <= high))[there],
+        "coverage95_profile": in_profile[there],
         "coverage95_absent": inside[~there],
         **ratios,
     }
 
 
-def _means_of(trials: list[dict[str, FloatArray | BoolArray]]) -> dict[str, float | None]:
+def _variant_trial(
+    model: Identifier,
+    library: Library,
+    background: FloatArray,
+    axis: Axis,
+    counts: int,
+    rng: np.random.Generator,
+) -> dict[str, BoolArray]:
+    """What was covered in spectra of single variants, of one drift."""
+    n_sources = len(library.unique_names)
+    shapes = library.templates / library.templates.sum(axis=1, keepdims=True)
+    truth = _draw_amounts(n_sources, counts, _PER_GAIN, rng)
+    pure = truth[:, -1:] * background
+    for column in range(n_sources):
+        variants = rng.choice(np.flatnonzero(library.groups == column), _PER_GAIN)
+        pure = pure + truth[:, column, np.newaxis] * shapes[variants]
+    expected, _ = _with_pile_up(pure, axis, rng)
+    _, inside, in_profile = _covered(model, truth, expected, axis, rng)
+    there = truth > 0
+    return {
+        "coverage95_variants": inside[there],
+        "coverage95_variants_profile": in_profile[there],
+    }
+
+
+def _with_pile_up(
+    pure: FloatArray, axis: Axis, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """Mean spectra with a random part of pile-up, and the shape of that."""
+    pile_up = pileup_templates(pure, axis, axis.edges)
+    strength = rng.uniform(0.0, MOST_PILE_UP, (len(pure), 1)) * pure.sum(axis=1, keepdims=True)
+    return pure + strength * pile_up, pile_up
+
+
+def _covered(
+    model: Identifier,
+    truth: FloatArray,
+    expected: FloatArray,
+    axis: Axis,
+    rng: np.random.Generator,
+) -> tuple[FloatArray, BoolArray, BoolArray]:
+    """Amounts of drawn spectra, and whether both kinds of intervals hold the truth."""
+    drawn = Spectra(rng.poisson(expected).astype(np.float64), axis)
+    amounts, sigma = _found(model, drawn)
+    low, high = _profiles(model, drawn)
+    return amounts, np.abs(amounts - truth) <= _Z95 * sigma, (low <= truth) & (truth <= high)
+
+
+def _means_of(trials: Sequence[Mapping[str, FloatArray | BoolArray]]) -> dict[str, float | None]:
     """Shares that were covered, roots of the mean squares; None where there was nothing."""
     means: dict[str, float | None] = {}
     for key in trials[0]:
