@@ -1,0 +1,210 @@
+"""Whether a spectrum fits signatures that deform: p-values of the deviance, and the model's error.
+
+A source that deforms off its manifold, or a gain that nobody fits, leaves a deviance that chance
+does not explain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.stats import chi2
+
+from spectraloom._typing import FloatArray
+from spectraloom.analyze.likelihood.door import as_given
+from spectraloom.analyze.manifold.fit import ManifoldFit, fit_manifold
+from spectraloom.analyze.manifold.signature import SignatureModel
+from spectraloom.analyze.manifold.table import manifold_table
+from spectraloom.analyze.quality import deviance_moments
+from spectraloom.data.library import single_labels
+from spectraloom.data.spectra import Spectra
+from spectraloom.errors import DataError, FitError
+
+_FOLDS = 5
+
+
+def misfit_p_values(fit: ManifoldFit, model_errors: FloatArray | None = None) -> FloatArray:
+    """Probability that a right model gives at least the deviance of each spectrum.
+
+    Of spectra that the model explains, a share p has a p-value below p: an alarm below 0.01 is
+    false in one of a hundred. Bins of few counts have their own moments, what the fit took of the
+    freedom is taken off, and so is what the counts of the spectrum tell about its deviance
+    (McCullagh 1986); a gamma distribution has this mean and variance.
+
+    A model is never exact. A relative error e of the signature of a source adds about e^2 to the
+    deviance for every one of its counts; with `model_errors` the deviance is held against what
+    chance and this error give together.
+
+    Parameters
+    ----------
+    fit : ManifoldFit
+    model_errors : ndarray, shape (n_names,), optional
+        Relative error of each name, as :func:`left_out_errors` gives it for the sources; zero by
+        default.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        nan where the fit did not converge.
+
+    Raises
+    ------
+    DataError
+        If there is not one error of zero or more for each name.
+
+    References
+    ----------
+    P. McCullagh, J. Am. Stat. Assoc. 81 (1986) 104, doi:10.1080/01621459.1986.10478244.
+    """
+    mean, variance = chance_of_deviance(fit)
+    if model_errors is not None:
+        more = _error_deviance(fit, np.asarray(model_errors, dtype=np.float64))
+        # Of a non-central chi-square distribution.
+        mean, variance = mean + more, variance + 4.0 * more
+    scale = 0.5 * variance / np.maximum(mean, 1e-300)
+    degrees = np.maximum(mean, 1e-300) / scale
+    p_values = np.where(mean > 0, chi2.sf(fit.deviance / scale, degrees), 1.0)
+    return np.where(fit.converged, p_values, np.nan)
+
+
+def chance_of_deviance(fit: ManifoldFit) -> tuple[FloatArray, FloatArray]:
+    """Mean and variance of the deviance if the model is right, each of shape (n,).
+
+    Parameters
+    ----------
+    fit : ManifoldFit
+    """
+    taken = _parameters_taken(fit)
+    if not fit.poisson:
+        mean = np.maximum(fit.fitted.shape[1] - taken, 0.0)
+        return mean, np.maximum(2.0 * mean, 1e-12)
+    means, variances, covariances = deviance_moments(fit.fitted)
+    known = np.zeros(len(fit))
+    pulls = covariances / np.sqrt(fit.fitted)
+    most = np.einsum("ij,ij->i", pulls, pulls)
+    # What the amounts tell of the deviance matters only where many bins have few counts.
+    for row in np.flatnonzero(most > 1e-3 * variances.sum(axis=1)):
+        rows = _free_rows(fit, row) / np.sqrt(fit.fitted[row])
+        if len(rows):
+            basis, _ = np.linalg.qr(rows.T)
+            known[row] = np.sum((basis.T @ pulls[row]) ** 2)
+    mean = np.maximum(means.sum(axis=1) - taken, 0.0)
+    return mean, np.maximum(variances.sum(axis=1) - 2.0 * taken - known, 1e-12)
+
+
+def _parameters_taken(fit: ManifoldFit) -> FloatArray:
+    """Degrees of freedom that the free parameters took; those with a prior take less than one."""
+    k = fit.template_amounts.shape[1]
+    variances = np.diagonal(fit.covariance, axis1=1, axis2=2)
+    free = np.isfinite(variances) & (variances > 0)
+    inner = np.where(np.isfinite(fit.covariance[:, k:, k:]), fit.covariance[:, k:, k:], 0.0)
+    priors = np.einsum("nij,ji->n", inner, fit.table.prior.precision)
+    return np.asarray(free.sum(axis=1) - priors)
+
+
+def _placed(fit: ManifoldFit, row: int) -> FloatArray:
+    """Templates and derivatives by the latents where a fit ended, shape (k + L, n_bins)."""
+    from spectraloom.analyze.manifold.blending import make_room, place_all
+    from spectraloom.analyze.manifold.kernel import FLOOR
+
+    table, k, n_latents = fit.table, fit.template_amounts.shape[1], fit.inner.shape[1]
+    room = make_room(
+        k, n_latents, table.nodes.counts.shape[1], fit.fitted.shape[1], table.nodes.table.shape[1]
+    )
+    place_all(
+        table.nodes,
+        as_given(table.edges),
+        fit.inner[row].copy(),
+        fit.template_amounts[row].copy(),
+        np.ones(k, dtype=bool),
+        fit.poisson,
+        FLOOR,
+        room,
+    )
+    return np.asarray(room.rows)
+
+
+def _free_rows(fit: ManifoldFit, row: int) -> FloatArray:
+    variances = np.diagonal(fit.covariance[row])
+    return _placed(fit, row)[np.isfinite(variances) & (variances > 0)]
+
+
+def _error_deviance(fit: ManifoldFit, errors: FloatArray) -> FloatArray:
+    """What relative errors of the signatures add to the deviance, shape (n,)."""
+    table = fit.table
+    if errors.shape != (len(table.names),) or not (np.isfinite(errors) & (errors >= 0)).all():
+        raise DataError(
+            f"expected an error of zero or more for each of {', '.join(table.names)}, got {errors}"
+        )
+    weights = errors[table.groups] ** 2
+    more = np.zeros(len(fit))
+    for row in range(len(fit)):
+        present = np.flatnonzero((fit.template_amounts[row] > 0) & (weights > 0))
+        if not len(present):
+            continue
+        counts = _placed(fit, row)[present] * fit.template_amounts[row][present, np.newaxis]
+        spread = fit.fitted[row] if fit.poisson else fit.variances[row]
+        more[row] = weights[present] @ np.sum(counts**2 / spread, axis=1)
+    return more
+
+
+def left_out_errors(
+    spectra: Spectra,
+    build: Callable[[Spectra], SignatureModel],
+    *,
+    deformation: str = "thickness",
+    labels: str = "labels",
+) -> dict[str, float]:
+    """Relative error of the signature of every source, at values it was not built from.
+
+    Each fifth value of the deformation (but for the first and the last) is left out in turn, the
+    signatures are built from the others, and the spectra left out are fitted with their source
+    alone. What their deviance exceeds chance by, per count, is the squared relative error of the
+    model, noise of the spectra aside.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        Counts, each with exactly one label.
+    build : callable
+        Signatures from training spectra, e.g. ``InterpolatedSignature.from_spectra``.
+    deformation : str
+        Column that holds the coordinate.
+    labels : str
+        Column that holds the labels.
+
+    Returns
+    -------
+    dict of str to float
+        Root of the mean excess per count, zero where there is none.
+
+    Raises
+    ------
+    FitError
+        If the spectra are no counts, or there are fewer than three values to leave one out.
+    """
+    if spectra.kind != "counts":
+        raise FitError(f"the error of a model is judged on counts, got {spectra.kind!r}")
+    given = single_labels(spectra, labels)
+    values = np.asarray(spectra.columns[deformation], dtype=np.float64)
+    inner = np.unique(values)[1:-1]
+    if not len(inner):
+        raise FitError(f"leaving one out takes three values of {deformation} at least")
+    excess: dict[str, list[FloatArray]] = {str(name): [] for name in np.unique(given)}
+    for fold in range(min(_FOLDS, len(inner))):
+        out = np.isin(values, inner[fold::_FOLDS])
+        model = build(spectra[~out])
+        table = manifold_table(model, None, spectra.axis.edges)
+        for name, found in excess.items():
+            rows = np.flatnonzero(out & (given == name))
+            if not len(rows):
+                continue
+            fit = fit_manifold(spectra[rows], table, names=[name])
+            mean, _ = chance_of_deviance(fit)
+            totals = np.maximum(fit.observed.sum(axis=1), 1.0)
+            found.append((fit.deviance - mean) / totals)
+    return {
+        name: float(np.sqrt(max(np.concatenate(found).mean(), 0.0))) if found else 0.0
+        for name, found in excess.items()
+    }
