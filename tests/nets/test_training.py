@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,50 @@ def test_training_stops_early() -> None:
     assert record.scores == pytest.approx((5.0, 4.0, 4.5, 4.6, 4.7))
     assert (record.best_step, record.n_steps) == (40, 100)
     assert all(torch.equal(p, q) for p, q in zip(network.parameters(), weights[1], strict=True))
+
+
+def test_a_training_that_stopped_early_stays_so(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, n_steps=400, patience=2)
+    falling = iter([5.0, 4.0, 4.5, 4.6, 1.0])
+    first = new_network()
+    record = train(first, loss, lambda _: next(falling), settings, folder=tmp_path)
+    second = new_network()
+    again = train(second, loss, lambda _: next(falling), settings, folder=tmp_path, resume=True)
+    assert record.n_steps == 80
+    assert again == record
+    assert same(first, second)
+
+
+def test_an_interrupt_ends_the_training_only() -> None:
+    def interrupt(done: float, what: str) -> None:
+        raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run(progress=interrupt)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_patience_is_counted_across_a_resumption(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, n_steps=400, patience=3)
+    falling = iter([5.0, 4.0, 4.5, float("inf")])
+
+    def interrupting(network: Any) -> float:
+        value = next(falling)
+        if value == float("inf"):
+            raise KeyError("interrupted")
+        return value
+
+    with pytest.raises(KeyError):
+        train(new_network(), loss, interrupting, settings, folder=tmp_path)
+    record = train(new_network(), loss, lambda _: 6.0, settings, folder=tmp_path, resume=True)
+    assert record.scores == (5.0, 4.0, 4.5, 6.0, 6.0)
+
+
+def test_a_trained_network_can_be_trained_again() -> None:
+    network, record = run()
+    assert not network.training
+    assert train(network, loss, score, SETTINGS).best_score < record.best_score
 
 
 def test_the_average_is_that_of_the_weights() -> None:

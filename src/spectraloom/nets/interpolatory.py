@@ -164,10 +164,10 @@ class InterpolatoryAutoencoder(torch.nn.Module):
 
     Notes
     -----
-    Bobin, Carloni Gertosio, Bobin and Thiam (2023), "Non-linear interpolation learning for
-    example-based inverse problem regularization". Unlike there, the network sees amplitudes, and
-    the normalisation always takes the statistics of the anchors, so that a spectrum has one code,
-    whichever others are in its batch.
+    J. Bobin, R. Carloni Gertosio, C. Bobin, C. Thiam, "Non-linear interpolation learning for
+    example-based inverse problem regularization", 2023. Unlike there, the network sees amplitudes,
+    and the normalisation always takes the statistics of the anchors, so that a spectrum has one
+    code, whichever others are in its batch.
     """
 
     anchors: Tensor

@@ -17,7 +17,13 @@ from spectraloom.nets.interpolatory import (
     InterpolatoryLayers,
     amplitudes,
 )
-from spectraloom.nets.training import Progress, TrainingRecord, TrainingSettings, train
+from spectraloom.nets.training import (
+    Progress,
+    TrainingRecord,
+    TrainingSettings,
+    one_thread,
+    train,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -144,7 +150,7 @@ def learn_interpolation(
     record = train(
         network, loss, score, settings.training, folder=folder, resume=resume, progress=progress
     )
-    with torch.no_grad():
+    with torch.no_grad(), one_thread():
         weights = network.double().project(torch.as_tensor(spectra, dtype=torch.float64))
     state = {name: value.numpy().copy() for name, value in network.float().state_dict().items()}
     return LearnedInterpolation(state, weights.numpy(), record)
@@ -193,7 +199,7 @@ def decode_interpolation(
         If the network gives an empty spectrum.
     """
     network = rebuild_interpolation(state, layers).double()
-    with torch.no_grad():
+    with torch.no_grad(), one_thread():
         decoded = network.at(torch.as_tensor(weights, dtype=torch.float64)).numpy()
     areas = decoded.sum(axis=2, keepdims=True)
     if not (areas > 0).all():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -153,27 +154,26 @@ def train(
     checkpoint = None if folder is None else Path(folder) / CHECKPOINT
     if resume:
         _require_checkpoint(checkpoint, network, settings)
+    network.train()
     task = _Task(network, loss, score, settings)
     best = _Best()
     callbacks = [
         best,
-        lightning.callbacks.EarlyStopping(
-            "score", patience=settings.patience, min_delta=0.0, check_finite=True
-        ),
+        _Stop("score", patience=settings.patience, min_delta=0.0, check_finite=True),
     ]
     if checkpoint is not None:
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         callbacks.append(_Keep(checkpoint))
     if progress is not None:
         callbacks.append(_Tell(progress, settings.n_steps))
-    with _quiet(), _one_thread():
+    with _quiet(), one_thread(), _interruptible():
         trainer = lightning.Trainer(
             accelerator="cpu",
             devices=1,
             max_epochs=settings.n_steps // settings.steps_per_check,
             callbacks=callbacks,
             logger=False,
-            enable_checkpointing=False,
+            enable_checkpointing=checkpoint is not None,
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
@@ -185,8 +185,6 @@ def train(
             ckpt_path=checkpoint if resume else None,
             weights_only=True,
         )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
     if not best.weights or not np.isfinite(best.scores[-1]):
         raise FitError(
             "the training diverged: its error is not a finite number any more; choose a smaller "
@@ -277,8 +275,16 @@ class _Best(lightning.Callback):
         self.weights = dict(state_dict["weights"])
 
 
-class _Keep(lightning.Callback):
-    """Writes the checkpoint; a broken-off write leaves the one before."""
+class _Stop(lightning.callbacks.EarlyStopping):
+    """Early stopping that knows, when it is resumed, that it had stopped."""
+
+    def on_train_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
+
+
+class _Keep(lightning.callbacks.Checkpoint):
+    """Writes the checkpoint, after all others had their say; a broken-off write changes nothing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -341,8 +347,21 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute in one thread, and give the threads back."""
+def _interruptible() -> Iterator[None]:
+    """Let an interrupt end the training; Lightning would end the process, deaf to further ones."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if not isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from error
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute in one thread, and give the threads back."""
     threads = torch.get_num_threads()
     torch.set_num_threads(_THREADS)
     try:

@@ -50,9 +50,9 @@ class LearnedSignature:
 
     Notes
     -----
-    Method: Bobin, Carloni Gertosio, Bobin and Thiam, "Non-linear interpolation learning for
-    example-based inverse problem regularization" (2023); for gamma-ray spectra Phan et al.,
-    "SemSun" (2024). The path, and with it a deformation in its own unit, is added here.
+    J. Bobin, R. Carloni Gertosio, C. Bobin, C. Thiam, "Non-linear interpolation learning for
+    example-based inverse problem regularization", 2023; for gamma-ray spectra Phan et al., SemSun
+    (2024). The path, and with it a deformation in its own unit, is added here.
     """
 
     table: TabulatedSignature
