@@ -23,6 +23,7 @@ from spectraloom.analyze.identify.residual_peaks import (
 from spectraloom.analyze.identify.sequence import SequentialDetector
 from spectraloom.analyze.identify.variants import variant_library
 from spectraloom.analyze.least_squares import nnls
+from spectraloom.analyze.manifold import ManifoldUnmixer
 from spectraloom.analyze.outlier import OutlierStudy, study_outliers
 from spectraloom.analyze.store import load, load_card, save
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
@@ -32,6 +33,7 @@ __all__ = [
     "ConformalSets",
     "GainTracker",
     "Identifier",
+    "ManifoldUnmixer",
     "MeanSpectra",
     "OutlierBoundary",
     "OutlierStudy",

@@ -14,7 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 from spectraloom import __version__
 from spectraloom._typing import Array
 from spectraloom.analyze.identify.identifier import Identifier
+from spectraloom.analyze.manifold.unmixer import ManifoldUnmixer
 from spectraloom.analyze.packed_identifier import pack_identifier, unpack_identifier
+from spectraloom.analyze.packed_manifold import pack_manifold, unpack_manifold
 from spectraloom.analyze.packed_nmf import pack_nmf, unpack_nmf
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.errors import FormatError, SpectraloomError
@@ -23,7 +25,7 @@ FORMAT = 1
 CARD, ARRAYS = "card.json", "arrays.safetensors"
 _MAX_CARD = 8 * 2**20
 _MAX_ARRAYS = 64 * 2**20  # unless the file itself is larger: arrays are stored as they are
-Model = SupervisedNMF | Identifier
+Model = SupervisedNMF | Identifier | ManifoldUnmixer
 
 
 class Packing(NamedTuple):
@@ -44,6 +46,7 @@ class Packing(NamedTuple):
 _MODELS = {
     "SupervisedNMF": Packing(pack_nmf, unpack_nmf),
     "Identifier": Packing(pack_identifier, unpack_identifier),
+    "ManifoldUnmixer": Packing(pack_manifold, unpack_manifold),
 }
 
 
@@ -52,7 +55,7 @@ def save(model: Model, path: str | Path) -> Path:
 
     Parameters
     ----------
-    model : SupervisedNMF or Identifier
+    model : SupervisedNMF, Identifier or ManifoldUnmixer
         A fitted model.
     path : path
         File to write; ``.loom`` by custom. An existing file is replaced.

@@ -10,6 +10,7 @@ from spectraloom.plot.identify import (
     plot_identified,
     plot_roc,
 )
+from spectraloom.plot.manifold import plot_deformation, plot_estimated, plot_latents
 from spectraloom.plot.model import (
     plot_confusion,
     plot_denoised,
@@ -33,14 +34,17 @@ __all__ = [
     "plot_alarms",
     "plot_amounts",
     "plot_confusion",
+    "plot_deformation",
     "plot_denoised",
     "plot_efficiency",
     "plot_error_statistics",
+    "plot_estimated",
     "plot_examples",
     "plot_false_alarms",
     "plot_gain",
     "plot_identified",
     "plot_importances",
+    "plot_latents",
     "plot_loadings",
     "plot_mean_scores",
     "plot_means",

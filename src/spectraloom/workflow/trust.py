@@ -10,6 +10,7 @@ import numpy as np
 from spectraloom._typing import BoolArray
 from spectraloom.analyze.explore import label_text
 from spectraloom.analyze.identify.identifier import Identifier
+from spectraloom.analyze.manifold import ManifoldUnmixer
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
@@ -60,7 +61,7 @@ def doubts(result: Result, spectra: Spectra | None = None) -> dict[str, BoolArra
 
 
 def summary(
-    result: Result, spectra: Spectra | None, model: SupervisedNMF | Identifier
+    result: Result, spectra: Spectra | None, model: SupervisedNMF | Identifier | ManifoldUnmixer
 ) -> list[str]:
     """What was found and what is in doubt, a sentence each.
 
@@ -69,7 +70,7 @@ def summary(
     result : Result
     spectra : Spectra or None
         What was analysed, where it was rebinned.
-    model : SupervisedNMF or Identifier
+    model : SupervisedNMF, Identifier or ManifoldUnmixer
         The model that did it.
     """
     reasons = {name: flag for name, flag in doubts(result, spectra).items() if flag.any()}
@@ -91,7 +92,21 @@ def summary(
         f"Do not trust {int(flag.sum()):,} of {n:,} ({name}): {_REASONS.get(name, 'flagged')}."
         for name, flag in reasons.items()
     ]
+    if isinstance(model, ManifoldUnmixer):
+        return [*lines, *_deformations(model)]
     return [*lines, *(_rates(model) if isinstance(model, Identifier) else _boundary(model))]
+
+
+def _deformations(model: ManifoldUnmixer) -> Iterator[str]:
+    yield (
+        f"Of spectra without a source, {model.false_alarm_rate:g} are said to hold one, as long "
+        "as the background has the shape that the model was given."
+    )
+    known = "; ".join(one.describe() for one in model.signatures_.deformations)
+    yield (
+        f"The signatures are known for {known}, in the material and on the kind of detector that "
+        "they were learned with; intervals are 95 %."
+    )
 
 
 def _rates(model: Identifier) -> Iterator[str]:

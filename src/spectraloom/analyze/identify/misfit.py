@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.special import expit
@@ -21,6 +21,18 @@ _MOST_DEAD = 0.5  # dead time above which a spectrum counts as saturated
 _MOST_KNOWN = 10_000  # known misfits that a model keeps
 _ROUND = 1.0 + 1e-9  # ranks are compared with rates of which they are multiples
 _SURE = 1.645  # standard deviations of chance that a misfit has to exceed
+
+
+class Fitted(Protocol):
+    """What flags are told by: data on the bins of a fit, and whether it settled."""
+
+    @property
+    def observed(self) -> FloatArray:
+        """Data, shape (n, n_bins)."""
+
+    @property
+    def converged(self) -> BoolArray:
+        """Shape (n,)."""
 
 
 def chance_deviance(fit: LikelihoodFit) -> tuple[FloatArray, FloatArray]:
@@ -241,7 +253,7 @@ def trust_of(
     return quality, flags
 
 
-def condition_flags(spectra: Spectra, fit: LikelihoodFit) -> dict[str, Array]:
+def condition_flags(spectra: Spectra, fit: Fitted) -> dict[str, Array]:
     """Conditions under which an answer is not, or not fully, to be trusted.
 
     Returns

@@ -11,6 +11,7 @@ from spectraloom.analyze.manifold.signature import (
     TabulatedSignature,
     join_signatures,
 )
+from spectraloom.analyze.manifold.unmixer import ManifoldUnmixer
 from spectraloom.analyze.manifold.weight_path import WeightPath
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Deformation",
     "InterpolatedSignature",
     "LearnedSignature",
+    "ManifoldUnmixer",
     "SignatureModel",
     "TabulatedSignature",
     "WeightPath",
