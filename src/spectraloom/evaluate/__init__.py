@@ -7,6 +7,7 @@ from spectraloom.evaluate.metrics import Confusion, SetScores, confusion, set_sc
 from spectraloom.evaluate.robustness import RobustnessPoint, robustness
 from spectraloom.evaluate.sets import EvaluationSets, sort_by_role, source_labels, standard_axis
 from spectraloom.evaluate.splits import split_by_group
+from spectraloom.evaluate.steel_sphere import run_steel_sphere_benchmark
 from spectraloom.evaluate.steel_sphere_data import SteelSphereSets, prepare_steel_sphere
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "prepare_steel_sphere",
     "robustness",
     "run_gamma_flow_benchmark",
+    "run_steel_sphere_benchmark",
     "set_scores",
     "share_error",
     "sort_by_role",

@@ -94,9 +94,7 @@ def draw_scenarios(trial: SphereTrial, n: int) -> tuple[Spectra, FloatArray, Int
     return Spectra(values, trial.axis), truth, places
 
 
-def _scores(
-    found: ManifoldSelection, truth: FloatArray, n: int, seconds: float
-) -> dict[str, Any]:
+def _scores(found: ManifoldSelection, truth: FloatArray, n: int, seconds: float) -> dict[str, Any]:
     k = truth.shape[1]
     amounts, errors = found.fit.amounts[:, :k], found.fit.uncertainties[:, :k]
     scores = _set_scores(found.chosen[:, :k], amounts, errors, truth)

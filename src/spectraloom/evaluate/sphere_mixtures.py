@@ -25,9 +25,9 @@ _Z95 = 1.959964
 
 def draws(expected: FloatArray, n: int) -> FloatArray:
     """Poisson spectra, the i-th with seed i of numpy's first generator, as in the reference."""
-    return np.stack(
-        [np.random.RandomState(seed).poisson(expected) for seed in range(n)]  # noqa: NPY002
-    ).astype(np.float64)
+    return np.stack([np.random.RandomState(seed).poisson(expected) for seed in range(n)]).astype(
+        np.float64
+    )
 
 
 def judge_protocol(
@@ -137,7 +137,11 @@ def judge_everywhere(
         levels = []
         for place in np.flatnonzero(~trial.training):
             everywhere = np.full(len(trial.names), place)
-            spectra = Spectra(draws(expected_of(trial, everywhere, truth), n), trial.axis)
+            # Other noise at each thickness: the seeds of the protocol would give alike draws.
+            rng = np.random.default_rng([counts, int(place)])
+            expected = expected_of(trial, everywhere, truth)
+            drawn = rng.poisson(expected, (n, len(expected))).astype(np.float64)
+            spectra = Spectra(drawn, trial.axis)
             here = Protocol(protocol.name, int(place), protocol.shares, protocol.fitted)
             levels.append(_judge_fit(trial, here, table, spectra, truth))
         answers[str(counts)] = {
@@ -214,9 +218,7 @@ def _references(
     started = time.perf_counter()
     least = np.stack([nnls(bare.T, row)[0] for row in spectra.values])
     seconds = (time.perf_counter() - started) / len(spectra)
-    found = {
-        "nnls_bare": {**scores_of(least, true, deviations), "seconds_per_spectrum": seconds}
-    }
+    found = {"nnls_bare": {**scores_of(least, true, deviations), "seconds_per_spectrum": seconds}}
     for name, rows in (("poisson_bare", bare), ("poisson_true_thickness", right)):
         fit = fixed_fit(trial, rows, protocol.fitted, spectra)
         found[name] = scores_of(fit.amounts, true, deviations, fit.uncertainties)

@@ -132,9 +132,9 @@ def prepare_sphere_trial(sets: SteelSphereSets) -> SphereTrial:
     training = _split(len(thickness))
     for wanted in (_P4_THICKNESS, _P12_THICKNESS):
         training[_nearest(thickness, wanted)] = False
-    order = np.random.RandomState(IDENTIFY_SEED).permutation(len(thickness))  # noqa: NPY002
+    order = np.random.RandomState(IDENTIFY_SEED).permutation(len(thickness))
     identify = np.ones(len(thickness), dtype=bool)
-    held = order[-max(int(round(_HELD_FOR_IDENTIFICATION * len(order))), 2) :]
+    held = order[-max(round(_HELD_FOR_IDENTIFICATION * len(order)), 2) :]
     identify[held] = False
     for rows_kept in (training, identify):
         rows_kept[[0, -1]] = True
@@ -144,7 +144,7 @@ def prepare_sphere_trial(sets: SteelSphereSets) -> SphereTrial:
 
 
 def _split(n: int) -> BoolArray:
-    rng = np.random.RandomState(SPLIT_SEED)  # noqa: NPY002 - the generator of the reference
+    rng = np.random.RandomState(SPLIT_SEED)
     n_thin = round((n - 2) * _THIN[1] / (_THIN[1] + _THICK[1]))
     training = np.zeros(n, dtype=bool)
     training[[0, -1]] = True

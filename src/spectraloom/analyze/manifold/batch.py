@@ -39,7 +39,7 @@ def fit_many(counts, nodes, prior, allowed, starts, given, tolerance, found):  #
     a, s = np.zeros(k), np.zeros(n_latents)
     for row in range(len(counts.y)):
         y, variance = counts.y[row], counts.variance[row]
-        judge_starts(y, variance, counts.poisson, starts, allowed, trials, misfits, coarse)
+        judge_starts(y, starts, allowed, trials, misfits, coarse)
         first = int(np.argmin(misfits))
         best, best_taken = np.inf, -1
         for start in range(len(misfits)):
@@ -81,7 +81,7 @@ def _worth(start, first, misfits):  # type: ignore[no-untyped-def]
 
 
 @compiled_fast
-def judge_starts(y, variance, poisson, starts, allowed, trials, misfits, coarse):  # type: ignore[no-untyped-def]
+def judge_starts(y, starts, allowed, trials, misfits, coarse):  # type: ignore[no-untyped-def]
     """Fill amounts and misfit for every start, by multiplicative steps on coarse bins."""
     coarse[:] = 0.0
     for c in range(len(y)):

@@ -9,8 +9,9 @@ import numpy as np
 from spectraloom.analyze.compiled import compiled
 from spectraloom.analyze.likelihood.parts import MU
 from spectraloom.analyze.manifold.batch import fill_covariance, judge_starts
-from spectraloom.analyze.manifold.blending import make_room, place_all
-from spectraloom.analyze.manifold.kernel import FLOOR, fit_one, prior_misfit
+from spectraloom.analyze.manifold.blending import make_room
+from spectraloom.analyze.manifold.kernel import fit_one, prior_misfit
+from spectraloom.analyze.manifold.parts import Trial
 
 _TURNS = 4  # times the number of sources that a name may come or go
 
@@ -28,130 +29,160 @@ def chance(ratio, arc):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _fit_set(counts, row, nodes, prior, allowed, starts, search, tolerance, a, s, room, trial):  # type: ignore[no-untyped-def]
-    """Fit one set of templates from `a` and `s`, or (with `search`) from the best start."""
+def _fit_set(problem, row, active, search, a, s, trial):  # type: ignore[no-untyped-def]
+    """Fit the active templates from `a` and `s`, or (with `search`) from the best start.
+
+    Returns
+    -------
+    loss : float, deviance with the prior
+    """
+    counts, starts, prior = problem.counts, problem.starts, problem.prior
     y, variance = counts.y[row], counts.variance[row]
     if search:
-        amounts, misfits, coarse = trial
-        judge_starts(y, variance, counts.poisson, starts, allowed, amounts, misfits, coarse)
-        best = int(np.argmin(misfits))
-        a[:] = amounts[best]
+        judge_starts(y, starts, active, trial.amounts, trial.misfits, trial.coarse)
+        best = int(np.argmin(trial.misfits))
+        a[:] = trial.amounts[best]
         s[:] = starts.latents[best]
-    deviance, _ = fit_one(
-        y, variance, counts.poisson, counts.edges, nodes, prior, allowed, a, s, tolerance, room
-    )
+    deviance, taken = fit_one(
+        y, variance, counts.poisson, counts.edges, problem.nodes, prior, active, a, s,
+        problem.tolerance, trial.room,
+    )  # fmt: skip
+    trial.taken[0] = taken
     return deviance + prior_misfit(s, prior)
 
 
 @compiled
-def select_many(  # type: ignore[no-untyped-def]
-    counts, nodes, prior, always, starts, arcs, individual, alpha, tolerance, found, chosen,
-    p_values, ratios,
-):  # fmt: skip
+def _forward(problem, row, active, size, loss, a, s, trial, p_values, ratios):  # type: ignore[no-untyped-def]
+    """Add the source that chance explains least, if that is less than the rate.
+
+    Returns
+    -------
+    added : int, -1 for none
+    loss : float
+    """
+    best, best_p, best_loss = -1, np.inf, loss
+    remaining = 0
+    for j in range(len(active)):
+        if active[j]:
+            continue
+        remaining += 1
+        active[j] = True
+        trial.a[:] = a
+        trial.s[:] = s
+        new = _fit_set(problem, row, active, size == 0, trial.a, trial.s, trial)
+        active[j] = False
+        ratios[j] = max(loss - new, 0.0)
+        arc = problem.arcs[j] if size == 0 or problem.individual else 0.0
+        p_values[j] = chance(ratios[j], arc)
+        if p_values[j] < best_p or (p_values[j] == best_p and new < best_loss):
+            best, best_p, best_loss = j, p_values[j], new
+            trial.best_a[:] = trial.a
+            trial.best_s[:] = trial.s
+    if best < 0 or best_p >= problem.alpha / remaining:
+        return -1, loss
+    active[best] = True
+    a[:] = trial.best_a
+    s[:] = trial.best_s
+    return best, best_loss
+
+
+@compiled
+def _backward(problem, row, active, size, loss, a, s, trial, p_values, ratios):  # type: ignore[no-untyped-def]
+    """Drop the source that chance explains best, if it is no longer worth its place.
+
+    Returns
+    -------
+    dropped : int, -1 for none
+    loss : float
+    """
+    worst, worst_p, worst_loss = -1, -1.0, loss
+    remaining = 1  # that would be left to add again
+    for j in range(len(active)):
+        if not active[j]:
+            remaining += 1
+        if not active[j] or problem.always[j]:
+            continue
+        active[j] = False
+        trial.a[:] = a
+        trial.s[:] = s
+        new = _fit_set(problem, row, active, False, trial.a, trial.s, trial)
+        active[j] = True
+        ratios[j] = max(new - loss, 0.0)
+        arc = problem.arcs[j] if size == 1 or problem.individual else 0.0
+        p_values[j] = chance(ratios[j], arc)
+        if p_values[j] > worst_p:
+            worst, worst_p, worst_loss = j, p_values[j], new
+            trial.best_a[:] = trial.a
+            trial.best_s[:] = trial.s
+    if worst < 0 or worst_p < problem.alpha / remaining:
+        return -1, loss
+    active[worst] = False
+    a[:] = trial.best_a
+    s[:] = trial.best_s
+    return worst, worst_loss
+
+
+@compiled
+def _make_trial(problem):  # type: ignore[no-untyped-def]
+    nodes, starts = problem.nodes, problem.starts
+    k, n_latents = len(nodes.first), len(problem.prior.center)
+    n, m = problem.counts.y.shape[1], nodes.table.shape[1]
+    return Trial(
+        np.zeros((len(starts.latents), k)),
+        np.zeros(len(starts.latents)),
+        np.zeros(starts.templates.shape[2]),
+        np.zeros(k),
+        np.zeros(n_latents),
+        np.zeros(k),
+        np.zeros(n_latents),
+        np.zeros(1, dtype=np.int64),
+        make_room(k, n_latents, nodes.counts.shape[1], n, m),
+    )
+
+
+@compiled
+def select_many(problem, found, chosen, p_values, ratios):  # type: ignore[no-untyped-def]
     """Choose the sources of every spectrum.
 
     Parameters
     ----------
-    counts : Counts
-    nodes : Nodes
-    prior : Prior
-    always : (k,) templates that are in every set; the others are one source each
-    starts : Starts
-    arcs : (k,) length of the curve of normalised scores of each source
-    individual : bool, whether each source has a deformation of its own
-    alpha : float, probability that any source is added by chance
-    tolerance : float
+    problem : Problem
     found : Found, filled here
     chosen : (N, k) bool, filled here
     p_values, ratios : (N, k), filled here: against the set without a source, or with it
     """
-    k, n_latents = len(nodes.first), len(prior.center)
-    room = make_room(k, n_latents, nodes.counts.shape[1], counts.y.shape[1], nodes.table.shape[1])
-    n_starts = len(starts.latents)
-    trial = (np.zeros((n_starts, k)), np.zeros(n_starts), np.zeros(starts.templates.shape[2]))
-    a, s = np.zeros(k), np.zeros(n_latents)
-    other_a, other_s = np.zeros(k), np.zeros(n_latents)
-    best_a, best_s = np.zeros(k), np.zeros(n_latents)
+    counts, prior = problem.counts, problem.prior
+    trial = _make_trial(problem)
+    room = trial.room
+    k = len(problem.always)
+    a, s = np.zeros(k), np.zeros(len(prior.center))
     active = np.zeros(k, dtype=np.bool_)
-    n_sources = 0
-    for j in range(k):
-        n_sources += not always[j]
+    n_sources = k - problem.always.sum()
     for row in range(len(counts.y)):
-        active[:] = always
+        active[:] = problem.always
         size = 0
-        loss = _fit_set(
-            counts, row, nodes, prior, active, starts, True, tolerance, a, s, room, trial
-        )
-        added = -1
+        loss = _fit_set(problem, row, active, True, a, s, trial)
         for _ in range(_TURNS * n_sources + 1):
-            best, best_p, best_loss = -1, np.inf, loss
-            remaining = n_sources - size
-            for j in range(k):
-                if active[j]:
-                    continue
-                active[j] = True
-                other_a[:] = a
-                other_s[:] = s
-                search = size == 0 or individual
-                new = _fit_set(
-                    counts, row, nodes, prior, active, starts, size == 0, tolerance, other_a,
-                    other_s, room, trial,
-                )  # fmt: skip
-                active[j] = False
-                ratios[row, j] = max(loss - new, 0.0)
-                p_values[row, j] = chance(ratios[row, j], arcs[j] if search else 0.0)
-                if p_values[row, j] < best_p or (p_values[row, j] == best_p and new < best_loss):
-                    best, best_p, best_loss = j, p_values[row, j], new
-                    best_a[:] = other_a
-                    best_s[:] = other_s
-            grown = best >= 0 and best_p < alpha / remaining
-            if grown:
-                active[best] = True
-                a[:] = best_a
-                s[:] = best_s
-                loss = best_loss
-                size += 1
-                added = best
-            # Backward: the least of those that are in has to be worth its place.
-            worst, worst_p, worst_loss = -1, -1.0, loss
-            if size > 0:
-                for j in range(k):
-                    if not active[j] or always[j]:
-                        continue
-                    if size == 1 and grown and j == added:
-                        ratios[row, j] = max(ratios[row, j], 0.0)
-                        continue
-                    active[j] = False
-                    other_a[:] = a
-                    other_s[:] = s
-                    new = _fit_set(
-                        counts, row, nodes, prior, active, starts, False, tolerance, other_a,
-                        other_s, room, trial,
-                    )  # fmt: skip
-                    active[j] = True
-                    ratios[row, j] = max(new - loss, 0.0)
-                    p_values[row, j] = chance(
-                        ratios[row, j], arcs[j] if size == 1 or individual else 0.0
-                    )
-                    if p_values[row, j] > worst_p:
-                        worst, worst_p, worst_loss = j, p_values[row, j], new
-                        best_a[:] = other_a
-                        best_s[:] = other_s
-            dropped = worst >= 0 and worst_p >= alpha / (n_sources - size + 1)
-            if dropped:
-                active[worst] = False
-                a[:] = best_a
-                s[:] = best_s
-                loss = worst_loss
-                size -= 1
-            if not grown and not dropped:
+            added, loss = _forward(
+                problem, row, active, size, loss, a, s, trial, p_values[row], ratios[row]
+            )
+            size += added >= 0
+            dropped = -1
+            if size > 0 and not (added >= 0 and size == 1):
+                dropped, loss = _backward(
+                    problem, row, active, size, loss, a, s, trial, p_values[row], ratios[row]
+                )
+            size -= dropped >= 0
+            if added < 0 and dropped < 0:
                 break
-        poisson = counts.poisson
-        place_all(nodes, counts.edges, s, a, active | (a > 0.0), poisson, FLOOR, room)
+        # Once more in full: what was tried last is not what was kept.
+        loss = _fit_set(problem, row, active, False, a, s, trial)
         found.deviance[row] = loss - prior_misfit(s, prior)
-        found.iterations[row] = 1
+        found.iterations[row] = trial.taken[0]
         found.amounts[row] = a
         found.latents[row] = s
         found.fitted[row] = room.channel[MU]
         chosen[row] = active
-        fill_covariance(counts.variance[row], poisson, prior, a, s, room, found.covariance[row])
+        fill_covariance(
+            counts.variance[row], counts.poisson, prior, a, s, room, found.covariance[row]
+        )

@@ -148,7 +148,7 @@ def fit_manifold(
 
     References
     ----------
-    J. Bobin et al., SemSun; GamUncertainty: R. Rachelson et al.; scoring: P. McCullagh,
+    Counts and deformation, in turn: Phan et al., SemSun (2024). Scoring: P. McCullagh,
     J. A. Nelder, *Generalized Linear Models* (1989), ch. 2.5.
     """
     axis = table.axis
@@ -158,9 +158,7 @@ def fit_manifold(
         )
     allowed = _allowed(table, names)
     values, variances = on_bins(spectra, table.edges)
-    counts = Counts(
-        as_given(values), as_given(variances), table.edges, spectra.kind == "counts"
-    )
+    counts = Counts(as_given(values), as_given(variances), table.edges, spectra.kind == "counts")
     found = fit_counts(
         counts,
         table,
@@ -262,13 +260,13 @@ def fit_counts(
     n, size = len(counts.y), len(table.layout)
     given = np.zeros((0, size))
     if start is not None:
-        given = table.layout.to_inner(np.asarray(start, dtype=np.float64))
+        given = np.asarray(start, dtype=np.float64)
         if given.shape != (n, size) or not np.isfinite(given).all():
             raise DataError(
                 f"latents to start from are {n} rows of {size} finite numbers, got shape "
                 f"{given.shape}"
             )
-        given = np.clip(given, *table.prior.bounds.T)
+        given = np.clip(table.layout.to_inner(given), *table.prior.bounds.T)
     found = empty_answers(n, table)
 
     def solve(first: int) -> int:

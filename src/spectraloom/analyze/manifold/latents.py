@@ -7,14 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spectraloom._typing import FloatArray
+from spectraloom._typing import FloatArray, IntArray
 from spectraloom.analyze.likelihood import Resolution
 from spectraloom.analyze.manifold.parts import Prior
 from spectraloom.analyze.manifold.signature import Deformation
-from spectraloom.errors import DataError, FitError
+from spectraloom.errors import FitError
 
 MOST_BROADENING = 0.5
 MOST_TILT = 0.8
+_RANGES = {
+    "broadening": Deformation("broadening", "", 0.0, MOST_BROADENING),
+    "tilt": Deformation("tilt", "", -MOST_TILT, MOST_TILT),
+}
 _REACH = 5.0  # prior widths that gain and offset may go
 
 
@@ -63,9 +67,7 @@ class Latents:
             width = getattr(self, name)
             if width is not None and not 0 < width < np.inf:
                 raise FitError(f"the prior width of {name} is above zero, got {width!r}")
-        if self.known is not None and not (
-            len(self.known) == 2 and np.isfinite(self.known).all() and self.known[1] > 0
-        ):
+        if self.known is not None and not (np.isfinite(self.known).all() and self.known[1] > 0):
             raise FitError(
                 f"known is a mean and a standard deviation above zero, got {self.known!r}"
             )
@@ -104,7 +106,7 @@ class LatentLayout:
     units: tuple[str, ...]
     prior: Prior
     scales: tuple[Deformation | None, ...]
-    sources: np.ndarray
+    sources: IntArray
     broadening: int
     tilt: int
     moved: tuple[int, int]
@@ -155,7 +157,9 @@ def lay_out(
     DataError
         If the known value of the deformation lies outside its range.
     """
-    names, units, scales = [], [], []
+    names: list[str] = []
+    units: list[str] = []
+    scales: list[Deformation | None] = []
     place = np.full((len(sources), len(deformations)), -1, dtype=np.int64)
     for d, one in enumerate(deformations):
         own = list(sources) if latents.individual else [None]
@@ -164,44 +168,14 @@ def lay_out(
             names.append(one.name if source is None else f"{one.name} of {source}")
             units.append(one.unit)
             scales.append(one)
-    n_deforming = len(names)
-    extra: dict[str, int] = {"broadening": -1, "tilt": -1, "gain": -1, "offset": -1}
-    ranges = {
-        "broadening": Deformation("broadening", "", 0.0, MOST_BROADENING),
-        "tilt": Deformation("tilt", "", -MOST_TILT, MOST_TILT),
-    }
+    extra = {"broadening": -1, "tilt": -1, "gain": -1, "offset": -1}
     for name in extra:
         if getattr(latents, name) is not None:
             extra[name] = len(names)
             names.append(name)
             units.append(unit if name == "offset" else "")
-            scales.append(ranges.get(name))
-    size = len(names)
-    center, precision = np.full(size, 0.5), np.zeros((size, size))
-    bounds = np.tile([0.0, 1.0], (size, 1))
-    for d, one in enumerate(deformations):
-        at = np.unique(place[:, d])
-        if latents.tie is not None and len(at) > 1:
-            precision[np.ix_(at, at)] += (np.eye(len(at)) - 1.0 / len(at)) / latents.tie**2
-        if d == 0 and latents.known is not None:
-            mean, spread = latents.known
-            center[at] = one.to_unit(one.inside(mean))
-            precision[at, at] += 1.0 / (spread * one.slope(mean)) ** 2
-    for name, at in extra.items():
-        width = getattr(latents, name)
-        if at < 0:
-            continue
-        scale = scales[at]
-        if scale is None:
-            center[at], bounds[at] = 0.0, (-_REACH * width, _REACH * width)
-            if name == "gain":
-                bounds[at, 0] = max(bounds[at, 0], -0.5)
-            precision[at, at] = 1.0 / width**2
-        else:
-            center[at] = scale.to_unit(0.0)
-            precision[at, at] = ((scale.high - scale.low) / width) ** 2
-    if n_deforming and not np.isfinite(center).all():
-        raise DataError("what is known of a deformation is not finite")
+            scales.append(_RANGES.get(name))
+    center, precision, bounds = _prior_of(latents, deformations, place, extra)
     return LatentLayout(
         tuple(names),
         tuple(units),
@@ -212,3 +186,34 @@ def lay_out(
         extra["tilt"],
         (extra["gain"], extra["offset"]),
     )
+
+
+def _prior_of(
+    latents: Latents, deformations: Sequence[Deformation], place: IntArray, extra: dict[str, int]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Center, precision and bounds of all latents."""
+    size = int(max([place.max(initial=-1), *extra.values()])) + 1
+    center, precision = np.full(size, 0.5), np.zeros((size, size))
+    bounds = np.tile([0.0, 1.0], (size, 1))
+    for d, one in enumerate(deformations):
+        own = np.unique(place[:, d])
+        if latents.tie is not None and len(own) > 1:
+            precision[np.ix_(own, own)] += (np.eye(len(own)) - 1.0 / len(own)) / latents.tie**2
+        if d == 0 and latents.known is not None:
+            mean, spread = latents.known
+            center[own] = one.to_unit(one.inside(mean))
+            precision[own, own] += 1.0 / (spread * one.slope(mean)) ** 2
+    for name, at in extra.items():
+        width = getattr(latents, name)
+        if at < 0:
+            continue
+        scale = _RANGES.get(name)
+        if scale is None:
+            center[at], bounds[at] = 0.0, (-_REACH * width, _REACH * width)
+            precision[at, at] = 1.0 / width**2
+        else:
+            center[at] = scale.to_unit(0.0)
+            precision[at, at] = ((scale.high - scale.low) / width) ** 2
+    if extra["gain"] >= 0:
+        bounds[extra["gain"], 0] = max(bounds[extra["gain"], 0], -0.5)
+    return center, precision, bounds

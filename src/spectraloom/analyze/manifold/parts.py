@@ -88,3 +88,31 @@ class Room(NamedTuple):
     size: Any  # (k,) how many of them
     first: Any  # (L,) first of the nodes around each latent
     near: Any  # (L, 2, 4) weights of these four nodes, and their derivatives
+
+
+class Problem(NamedTuple):
+    """What is chosen from, and by which rule."""
+
+    counts: Counts
+    nodes: Nodes
+    prior: Prior
+    starts: Starts
+    always: Any  # (k,) templates that are in every set; the others are one source each
+    arcs: Any  # (k,) length of the curve of normalised scores of each source
+    individual: Any  # bool, whether each source has a deformation of its own
+    alpha: Any  # probability that any source is added by chance
+    tolerance: Any
+
+
+class Trial(NamedTuple):
+    """Room for a selection."""
+
+    amounts: Any  # (S, k) of the starts
+    misfits: Any  # (S,)
+    coarse: Any  # (c,)
+    a: Any  # the set that is tried
+    s: Any
+    best_a: Any  # the best of those that were tried
+    best_s: Any
+    taken: Any  # (1,) iterations of the last fit, negative if it did not converge
+    room: Room

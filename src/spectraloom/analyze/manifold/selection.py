@@ -13,7 +13,7 @@ from spectraloom._typing import BoolArray, FloatArray
 from spectraloom.analyze.likelihood.door import as_given
 from spectraloom.analyze.likelihood.fit import on_bins
 from spectraloom.analyze.manifold.fit import ManifoldFit, empty_answers, fit_of
-from spectraloom.analyze.manifold.parts import Counts
+from spectraloom.analyze.manifold.parts import Counts, Found, Problem
 from spectraloom.analyze.manifold.table import ManifoldTable
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError
@@ -81,18 +81,17 @@ def select_sources(
 
     References
     ----------
-    P. Paul, J. Bobin et al., MoSeVa. H. Hotelling, Am. J. Math. 61 (1939) 440,
-    doi:10.2307/2371512. R. B. Davies, Biometrika 74 (1987) 33, doi:10.1093/biomet/74.1.33.
-    H. Chernoff, Ann. Math. Stat. 25 (1954) 573, doi:10.1214/aoms/1177728725.
+    Greedy selection with deforming signatures: Phan et al., MoSeVa. H. Hotelling, Am. J. Math. 61
+    (1939) 440, doi:10.2307/2371512. R. B. Davies, Biometrika 74 (1987) 33,
+    doi:10.1093/biomet/74.1.33. H. Chernoff, Ann. Math. Stat. 25 (1954) 573,
+    doi:10.1214/aoms/1177728725.
     """
     from spectraloom.analyze.manifold.choosing import select_many
 
     if not 0 < false_alarm_rate < 1:
         raise DataError(f"a false-alarm rate lies between 0 and 1, got {false_alarm_rate!r}")
     values, variances = on_bins(spectra, table.edges)
-    counts = Counts(
-        as_given(values), as_given(variances), table.edges, spectra.kind == "counts"
-    )
+    counts = Counts(as_given(values), as_given(variances), table.edges, spectra.kind == "counts")
     n, k = len(values), len(table.groups)
     n_sources = len(table.layout.sources)
     always = np.arange(k) >= n_sources
@@ -104,13 +103,20 @@ def select_sources(
 
     def solve(first: int) -> int:
         rows = slice(first, min(first + _CHUNK, n))
-        select_many(
-            counts._replace(y=counts.y[rows], variance=counts.variance[rows]),
-            table.nodes, table.prior, as_given(always), table.starts, as_given(arcs),
-            table.latents.individual, float(false_alarm_rate), float(tolerance),
-            type(found)(*(array[rows] for array in found)), chosen[rows], p_values[rows],
-            ratios[rows],
-        )  # fmt: skip
+        part = counts._replace(y=counts.y[rows], variance=counts.variance[rows])
+        problem = Problem(
+            part,
+            table.nodes,
+            table.prior,
+            table.starts,
+            as_given(always),
+            as_given(arcs),
+            table.latents.individual,
+            float(false_alarm_rate),
+            float(tolerance),
+        )
+        answers = Found(*(array[rows] for array in found))
+        select_many(problem, answers, chosen[rows], p_values[rows], ratios[rows])
         return rows.stop
 
     starts = range(0, n, _CHUNK)

@@ -132,9 +132,7 @@ def manifold_table(
     nodes = _nodes_of(own, layout, bins, chosen.moving)
     groups_array = np.array(groups, dtype=np.int64)
     starts = _starts_of(nodes, layout, chosen, bins, tabulated.names)
-    return ManifoldTable(
-        names, groups_array, as_given(bins), axis, chosen, layout, nodes, starts
-    )
+    return ManifoldTable(names, groups_array, as_given(bins), axis, chosen, layout, nodes, starts)
 
 
 def _require_background(background: Library, signatures: TabulatedSignature) -> None:
@@ -285,5 +283,6 @@ def _starts_of(
     coarse = np.minimum((place / max(amount.sum(), 1e-300) * _COARSE).astype(np.int64), _COARSE - 1)
     _, coarse = np.unique(coarse, return_inverse=True)
     templates = np.zeros((*fine.shape[:2], int(coarse.max()) + 1))
-    np.add.at(templates, (slice(None), slice(None), coarse), fine)
+    for fine_bin, coarse_bin in enumerate(coarse.tolist()):
+        templates[:, :, coarse_bin] += fine[:, :, fine_bin]
     return Starts(as_given(inner), as_given(templates), as_given(coarse.astype(np.int64)))
