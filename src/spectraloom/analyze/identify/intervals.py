@@ -65,4 +65,10 @@ def interval_details(
         ends[:, column] = profile_intervals(
             fit, table, name, level=LEVEL, nuisances=nuisances, dispersion=scale
         )
-    return {"interval_low": ends[:, :, 0], "interval_high": ends[:, :, 1]}
+    # Where templates imitate each other the likelihood is flat, and the fit may end at another
+    # amount than the profile starts from.
+    amounts = fit.amounts[:, [fit.names.index(name) for name in names]]
+    return {
+        "interval_low": np.minimum(ends[:, :, 0], amounts),
+        "interval_high": np.maximum(ends[:, :, 1], amounts),
+    }
