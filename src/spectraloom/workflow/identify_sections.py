@@ -39,6 +39,7 @@ def identifier_section(model: Identifier) -> Section:
         ["smallest share of all counts", model.min_share],
         ["width of the prior of the gain", model.gain],
         ["background", "learned" if model.background_ is not None else "none"],
+        *_calibration_facts(model),
         ["outlier above a misfit per count of", None if boundary is None else boundary.center],
     ]
     shown = min(len(names), _MOST_TEMPLATES)
@@ -55,6 +56,18 @@ def identifier_section(model: Identifier) -> Section:
             Table("Settings", ["Setting", "Value"], facts),
         ],
     )
+
+
+def _calibration_facts(model: Identifier) -> list[list[object]]:
+    """What the rate of false alarms rests on."""
+    found = model.provenance_.get("false_alarms", {})
+    facts: list[list[object]] = [["chance", found.get("chance")]]
+    if "change_of_background" in found:
+        facts.append(["change of the background", found["change_of_background"]])
+    if "widening" in found:
+        wider = ", ".join(f"{name} {factor:.2f}" for name, factor in found["widening"].items())
+        facts.append([f"thresholds times, at {found['counts']:.0f} counts", wider])
+    return facts
 
 
 def identified_section(judged: Judged) -> Section:

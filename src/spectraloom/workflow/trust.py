@@ -110,9 +110,10 @@ def _deformations(model: ManifoldUnmixer) -> Iterator[str]:
 
 
 def _rates(model: Identifier) -> Iterator[str]:
+    steady = "has the shape" if model.null_.drift is None else "changes no more than that"
     yield (
         f"Of spectra without a source, {model.false_alarm_rate:g} are said to hold one, as long "
-        "as the background has the shape that the model was given."
+        f"as the background {steady} that the model was given."
     )
     if model.misfit_boundary_ is None:
         yield (

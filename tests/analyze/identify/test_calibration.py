@@ -194,6 +194,19 @@ def test_chance_is_simulated_for_the_counts_in_the_window(world: Any) -> None:
     assert (p_values < 0.01).mean() == pytest.approx(0.01, rel=0.35)
 
 
+def test_no_amount_is_surer_than_one_count(world: Any) -> None:
+    for background in (None, "background"):
+        model = Identifier(library(world), n_bootstrap=0, background=background).fit(
+            drifting(world, 5, 14, 0.0)
+        )
+        empty = Spectra(np.zeros((1, 128), int), world.axis)
+        result = model.analyze(empty)
+        assert result.uncertainties is not None
+        assert (result.uncertainties[0, :SOURCES] >= 1.0).all()
+        assert (result.details["decision_threshold"][0, :SOURCES] > 1.0).all()
+        assert (result.details["detection_limit"][0, :SOURCES] > 2.9).all()  # e^-3 is 5 %
+
+
 # -- settings ------------------------------------------------------------------------------------
 
 

@@ -230,7 +230,7 @@ class Identifier(SpectralEstimator):
         self.settle(self._fitting())
         self.null_, false_alarms = self._calibrated(spectra, labels, progress)
         self.misfit_boundary_ = self._learned_misfit(spectra.axis)
-        self.provenance_ = {
+        self.provenance_: dict[str, Any] = {
             "spectraloom": __version__,
             "model": type(self).__name__,
             "settings": self.plain_settings(),

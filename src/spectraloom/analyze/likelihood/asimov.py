@@ -112,6 +112,10 @@ def _of_group(  # type: ignore[no-untyped-def]
     threshold = _amount_at(data, row, size, priors, root, 0.0, start, lines, work)
     start = threshold * (1.0 + more / root)
     limit = _amount_at(data, row, size, priors, root, more, start, lines, work)
+    if data.poisson and np.isnan(threshold):
+        # Nothing is expected: the ratio knows no scale, but one count is the least there is.
+        threshold = root * max(deviation, 1.0 / area)
+        limit = threshold + more * np.sqrt(threshold / area)
     if threshold < least:
         # What decides is the least amount that is claimed beside the other sources.
         threshold, limit = least, max(limit, least + more * above)
