@@ -159,7 +159,8 @@ def sample_posterior(
     burned = int(np.ceil(_BURNED * n_steps))
     sampler.run_mcmc(begin, burned + n_steps)
     chain = sampler.get_chain(discard=burned)  # (n_steps, n_walkers, n_free)
-    times = emcee.autocorr.integrated_time(chain, tol=0)
+    with np.errstate(invalid="ignore", divide="ignore"):  # walkers that never moved
+        times = emcee.autocorr.integrated_time(chain, tol=0)
     flat = chain.reshape(-1, len(free))
     k = len(table.groups)
     samples = np.tile(center, (len(flat), 1))
