@@ -241,7 +241,8 @@ class InterpolatoryAutoencoder(torch.nn.Module):
 
     def barycentres(self, weights: Tensor, anchor_codes: Sequence[Tensor]) -> list[Tensor]:
         """Mixtures of the anchors' codes, one for each level, the deepest first."""
-        return [torch.einsum("nd,dfc->nfc", weights, code) for code in anchor_codes]
+        n = len(weights)
+        return [(weights @ code.flatten(1)).view(n, *code.shape[1:]) for code in anchor_codes]
 
     def decoded(self, barycentres: Sequence[Tensor]) -> Tensor:
         """Amplitudes of mixed codes, shape (n, n_sources, n_channels)."""
@@ -317,8 +318,10 @@ class _Level(torch.nn.Module):
         """Features of `state`, whose first `n_anchors` entries are the anchors."""
         features = self.conv(state)
         spread, mean = torch.std_mean(features[:n_anchors], dim=(0, 2), keepdim=True)
-        normal = (features - mean) / (spread + _TINY)
-        return torch.nn.functional.elu(self.gain * normal + self.offset)
+        # Normalisation, gain and offset in one pass over the features.
+        slope = self.gain / (spread + _TINY)
+        shifted = torch.addcmul(self.offset - mean * slope, features, slope)
+        return torch.nn.functional.elu(shifted, inplace=True)
 
 
 def _resized(state: Tensor, length: int) -> Tensor:
