@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spectraloom.cli.manifold import print_unmixed
 from spectraloom.cli.options import AsJson, ModelFile, ReportFolder, Sources
 from spectraloom.cli.show import (
     made,
@@ -22,7 +23,7 @@ from spectraloom.cli.show import (
 if TYPE_CHECKING:
     from spectraloom.analyze import Identifier
     from spectraloom.data import Result
-    from spectraloom.workflow import LeftOut
+    from spectraloom.workflow import LeftOut, Report
 
 LEFT_OUT = 3
 """Exit code where files were left out."""
@@ -71,19 +72,13 @@ def analyze(
     """Say what is in spectra, with a trained model.
 
     Spectra on another axis are rebinned to that of the model, without losing counts; a model for
-    identification moves its templates to the spectra instead.
+    identification, or of signatures that deform, moves its templates to the spectra instead.
 
     Example: `spectraloom analyze model.loom today/*.n42 -o today.csv`
     """
-    from spectraloom.analyze import Identifier, load
+    from spectraloom.analyze import Identifier, SupervisedNMF, load
     from spectraloom.io import write
-    from spectraloom.workflow import (
-        answer_report,
-        attribution,
-        identify_files,
-        read_for,
-        write_result,
-    )
+    from spectraloom.workflow import attribution, identify_files, read_for, write_result
     from spectraloom.workflow.target import require_folder
 
     _require_targets([*sources, str(model)], out, denoised)
@@ -91,35 +86,46 @@ def analyze(
     left_out: list[LeftOut] | None = [] if skip_bad else None
     with progress_bar(as_json) as progress:
         trained = load(model)
-        if isinstance(trained, Identifier):
-            result, groups = identify_files(trained, sources, progress, left_out=left_out)
-            result = _with_more(trained, result, efficiency, conformal, coverage)
-        else:
-            asked = {"limits": limits, "efficiency": efficiency, "conformal": conformal}
-            _refuse({**asked, "report": report})
+        if not isinstance(trained, Identifier):
+            _refuse({"limits": limits, "efficiency": efficiency, "conformal": conformal})
+        if isinstance(trained, SupervisedNMF):
+            _refuse({"report": report})
             groups = [read_for(trained, sources, progress, left_out=left_out)]
             result = trained.analyze(groups[0], denoise=denoised is not None, progress=progress)
+        else:
+            result, groups = identify_files(trained, sources, progress, left_out=left_out)
+        if isinstance(trained, Identifier):
+            result = _with_more(trained, result, efficiency, conformal, coverage)
     if denoised is not None:
         write(_one_axis(result.denoised, len(groups)), denoised, overwrite=True)
     if out is not None:
         write_result(result, out)
     owner = attribution(groups, sources)
     if page is not None:
-        answer_report(trained, result, groups, owner, left_out or ()).write(page)
+        _report(trained, result, groups, owner, left_out or ()).write(page)
     if as_json:
         missing = {} if left_out is None else {"left_out": [one.to_dict() for one in left_out]}
         print_json({**result.to_dict(), **missing, **made(page, owner)})
     else:
         if isinstance(trained, Identifier):
             print_identified(result, trained, limits=limits)
-        else:
+        elif isinstance(trained, SupervisedNMF):
             print_result(result, groups[0], trained)
+        else:
+            print_unmixed(result, trained)
         print_left_out(left_out or ())
         written = {"table": out, "denoised": denoised}
         print_pairs({name: path for name, path in written.items() if path} | made(page))
         print_attribution(owner)
     if left_out:
         raise typer.Exit(LEFT_OUT)
+
+
+def _report(model: Any, *answer: Any) -> Report:
+    from spectraloom.analyze import Identifier
+    from spectraloom.workflow import answer_report, unmixed_report
+
+    return (answer_report if isinstance(model, Identifier) else unmixed_report)(model, *answer)
 
 
 def _require_targets(read: list[str], out: Path | None, denoised: Path | None) -> None:

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from spectraloom.cli.manifold import deforming_model, show_manifold_training
 from spectraloom.cli.options import (
     AsJson,
+    Broadening,
+    Deformation,
     Detectors,
     FalseAlarmRate,
     Gain,
     Holdout,
+    Individual,
     Labels,
     Limit,
     MinShare,
@@ -21,7 +25,9 @@ from spectraloom.cli.options import (
     Outliers,
     ReportFolder,
     Seed,
+    Signatures,
     Sources,
+    Unit,
     Variants,
     Window,
 )
@@ -39,7 +45,9 @@ from spectraloom.cli.show import (
 )
 
 if TYPE_CHECKING:
-    from spectraloom.workflow import IdentifierTraining, Report, Training
+    from spectraloom.workflow import IdentifierTraining, ManifoldTraining, Report, Training
+
+    AnyTraining = Training | IdentifierTraining | ManifoldTraining
 
 _BACKGROUND = "background"
 
@@ -61,6 +69,11 @@ def train(
     outliers: Outliers = True,
     false_alarm_rate: FalseAlarmRate = None,
     gain: Gain = None,
+    deformation: Deformation = None,
+    unit: Unit = None,
+    signatures: Signatures = None,
+    individual: Individual = False,
+    broadening: Broadening = None,
     report: ReportFolder = None,
     seed: Seed = 1,
     as_json: AsJson = False,
@@ -70,31 +83,36 @@ def train(
     Example: `spectraloom train library/ -o model.loom --report out/`
     """
     from spectraloom.analyze import save
-    from spectraloom.workflow import attribution, read_prepared, train_identifier
-    from spectraloom.workflow import train as train_model
+    from spectraloom.workflow import attribution
     from spectraloom.workflow.prepare import require_label
     from spectraloom.workflow.target import require_folder, require_target
 
     require_target(out, sources=sources)
     page = None if report is None else require_folder(report) / "report.html"
-    settings = _settings(model, min_share, variants, background, window, false_alarm_rate, gain)
+    deforming = {
+        "deformation": deformation,
+        "unit": unit,
+        "signatures": signatures,
+        "individual": individual or None,
+        "broadening": broadening,
+    }
+    settings = _settings(
+        model, min_share, variants, background, window, false_alarm_rate, gain, deforming
+    )
     with progress_bar(as_json) as progress:
         progress(0.0, "reading")
-        spectra = read_prepared(
+        spectra = _read_training(
+            model,
             sources,
             detectors=listed(detectors),
             labels=listed(labels),
             limit=limit,
             seed=seed,
-            whole_counts=model == "identify",
         )
         if background != _BACKGROUND:
             require_label(spectra, background)
-        shared: dict[str, Any] = {"holdout": holdout, "seed": seed, "progress": progress}
-        done = (
-            train_identifier(spectra, settings, **shared)
-            if model == "identify"
-            else train_model(spectra, settings, outliers=outliers, **shared)
+        done = _trained(
+            model, spectra, settings, outliers, holdout=holdout, seed=seed, progress=progress
         )
         save(done.model, out)
         owner = attribution([spectra], sources)
@@ -108,6 +126,25 @@ def train(
     print_attribution(owner)
 
 
+def _read_training(model: str, sources: list[str], **chosen: Any) -> Any:
+    from spectraloom.workflow import read_deforming, read_prepared
+
+    if model == "manifold":
+        return read_deforming(sources, **chosen)
+    return read_prepared(sources, whole_counts=model == "identify", **chosen)
+
+
+def _trained(model: str, spectra: Any, settings: Any, outliers: bool, **shared: Any) -> AnyTraining:
+    from spectraloom.workflow import train as train_model
+    from spectraloom.workflow import train_identifier, train_manifold
+
+    if model == "manifold":
+        return train_manifold(spectra, settings, **shared)
+    if model == "identify":
+        return train_identifier(spectra, settings, **shared)
+    return train_model(spectra, settings, outliers=outliers, **shared)
+
+
 def _settings(
     model: str,
     min_share: float | None,
@@ -116,10 +153,18 @@ def _settings(
     window: tuple[float, float] | None,
     false_alarm_rate: float | None,
     gain: float | None,
+    deforming: dict[str, Any],
 ) -> Any:
     """Unfitted model; what was not given keeps the default of the model."""
     from spectraloom.analyze import Identifier, SupervisedNMF
 
+    if model == "manifold":
+        rest = {"min_share": min_share, "variants": variants, "gain": gain, "window": window}
+        rates = {"false_alarm_rate": false_alarm_rate, "background": background}
+        return deforming_model({**deforming, **rest, **rates})
+    for name, value in deforming.items():
+        if value is not None:
+            raise typer.BadParameter(f"--{name} goes with --model manifold")
     number: int | str | None = variants
     if variants is not None and variants.isdecimal():
         number = int(variants)
@@ -129,7 +174,9 @@ def _settings(
         for name, value in of_identify.items():
             if value is not None:
                 option = name.replace("_", "-")
-                raise typer.BadParameter(f"--{option} goes with --model identify")
+                raise typer.BadParameter(
+                    f"--{option} goes with --model identify or --model manifold"
+                )
         if variants is not None and variants.split(":")[0] == "nmf":
             raise typer.BadParameter(f"--variants {variants} goes with --model identify")
     else:
@@ -141,18 +188,29 @@ def _settings(
     return kind(background=background, window=window, **chosen)
 
 
-def _training_report(done: Training | IdentifierTraining, owner: str) -> Report:
-    from spectraloom.workflow import IdentifierTraining, identifier_report, model_report
+def _training_report(done: AnyTraining, owner: str) -> Report:
+    from spectraloom.workflow import (
+        IdentifierTraining,
+        ManifoldTraining,
+        identifier_report,
+        manifold_report,
+        model_report,
+    )
 
+    if isinstance(done, ManifoldTraining):
+        return manifold_report(done, owner)
     if isinstance(done, IdentifierTraining):
         return identifier_report(done, owner)
     judged = [] if done.holdout is None else [done.holdout]
     return model_report(done.model, judged, done.study, owner)
 
 
-def _show_training(done: Training | IdentifierTraining, out: Path, page: Path | None) -> None:
-    from spectraloom.workflow import IdentifierTraining
+def _show_training(done: AnyTraining, out: Path, page: Path | None) -> None:
+    from spectraloom.workflow import IdentifierTraining, ManifoldTraining
 
+    if isinstance(done, ManifoldTraining):
+        show_manifold_training(done, out, page)
+        return
     if done.holdout is not None:
         print_scores([done.holdout])
     facts: dict[str, object] = {"classes": ", ".join(done.model.classes_)}
@@ -177,7 +235,7 @@ def evaluate(
 
     Example: `spectraloom evaluate model.loom other-detector/ --report out/`
     """
-    from spectraloom.analyze import Identifier, load
+    from spectraloom.analyze import SupervisedNMF, load
     from spectraloom.workflow import attribution, evaluation_report, judge, read_prepared
     from spectraloom.workflow.target import require_folder
 
@@ -185,14 +243,14 @@ def evaluate(
     with progress_bar(as_json) as progress:
         trained = load(model)
         progress(0.0, "reading")
-        identify = isinstance(trained, Identifier)
+        own = trained.axis_ if isinstance(trained, SupervisedNMF) else None
         spectra = read_prepared(
             sources,
-            # Identification moves its templates, not the data.
-            axis=None if identify else trained.axis_,
+            # The other models move their templates, not the data.
+            axis=own,
             detectors=listed(detectors),
             labels=listed(labels),
-            whole_counts=identify,
+            whole_counts=not isinstance(trained, SupervisedNMF),
         )
         judged = judge("Judged spectra", trained, spectra, progress=progress)
         owner = attribution([spectra], sources)
@@ -243,7 +301,7 @@ def outlier(
 
     Example: `spectraloom outlier model.loom library/ --method tree`
     """
-    from spectraloom.analyze import Identifier, load, save
+    from spectraloom.analyze import Identifier, ManifoldUnmixer, load, save
     from spectraloom.workflow import attribution, model_report, read_prepared
     from spectraloom.workflow.target import require_folder, require_target
 
@@ -251,6 +309,11 @@ def outlier(
     page = None if report is None else require_folder(report) / "report.html"
     with progress_bar(as_json) as progress:
         trained = load(model)
+        if isinstance(trained, ManifoldUnmixer):
+            raise typer.BadParameter(
+                f"{model} is a model of signatures that deform, which learns how far they are off "
+                "when it is trained; it has no boundary to find"
+            )
         identify = isinstance(trained, Identifier)
         _refuse_study(model, identify, rate, method=method, feature=feature, report=report)
         progress(0.0, "reading")

@@ -27,8 +27,11 @@ ReportFolder = Annotated[Path | None, typer.Option("--report", help="Folder for 
 Overwrite = Annotated[bool, typer.Option(help="Replace an existing file.")]
 
 ModelKind = Annotated[
-    Literal["nmf", "identify"],
-    typer.Option(help="nmf: shares of classes. identify: decisions with stated error rates."),
+    Literal["nmf", "identify", "manifold"],
+    typer.Option(
+        help="nmf: shares of classes. identify: decisions with stated error rates. manifold: the "
+        "same with signatures that deform, e.g. with the thickness of a shield."
+    ),
 ]
 Holdout = Annotated[float, typer.Option(help="Share of the spectra held out.")]
 MinShare = Annotated[
@@ -46,15 +49,41 @@ Outliers = Annotated[bool, typer.Option(help="Find an outlier boundary; identify
 FalseAlarmRate = Annotated[
     float | None,
     typer.Option(
-        help="identify: share of the spectra without sources said to hold any.",
-        show_default="0.001",
+        help="identify, manifold: share of the spectra without sources said to hold any.",
+        show_default="0.001; manifold 0.01",
     ),
 ]
 Gain = Annotated[
     float | None,
     typer.Option(
-        help="identify: how far the gain may drift (standard deviation); 0 fixes it.",
-        show_default="0.02",
+        help="identify, manifold: how far the gain may drift (standard deviation); 0 fixes it.",
+        show_default="0.02; manifold 0",
+        min=0.0,
+    ),
+]
+
+Deformation = Annotated[
+    str | None,
+    typer.Option(
+        help="manifold: column that says how far a source is deformed.", show_default="thickness"
+    ),
+]
+Unit = Annotated[str | None, typer.Option(help="manifold: its unit.", show_default="mm")]
+Signatures = Annotated[
+    Literal["interpolated", "iae-joint", "iae-individual"] | None,
+    typer.Option(
+        help="manifold: how signatures are learned; iae: by an autoencoder.",
+        show_default="interpolated",
+    ),
+]
+Individual = Annotated[
+    bool, typer.Option("--individual", help="manifold: each source has its own deformation.")
+]
+Broadening = Annotated[
+    float | None,
+    typer.Option(
+        help="manifold: how much wider peaks may be (standard deviation).",
+        show_default="not fitted",
         min=0.0,
     ),
 ]

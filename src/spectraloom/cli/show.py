@@ -145,10 +145,10 @@ def print_result(result: Result, spectra: Spectra, model: Any, most: int = 20) -
         found = [result.names.index(label) for label in result.labels[row]]
         against = [reason for reason, flag in reasons.items() if flag[row]]
         shown.add_row(
-            _row_name(result, row),
+            row_name(result, row),
             clean("\n".join(result.names[j] for j in found) or "nothing"),
             "\n".join(f"{result.shares[row, j]:.0%}" for j in found),
-            "\n".join(_amount(result, row, j) for j in found),
+            "\n".join(amount_text(result, row, j) for j in found),
             decimal(result.quality["cosine"][row]),
             f"no: {', '.join(against)}" if against else "yes" if tested else "not tested",
         )
@@ -175,7 +175,7 @@ def print_identified(result: Result, model: Any, *, limits: bool = False, most: 
     for row in range(min(len(result), most)):
         against = [reason for reason, flag in reasons.items() if flag[row]]
         trust = f"no: {', '.join(against)}" if against else "yes" if tested else "not tested"
-        whole = [_row_name(result, row), trust]
+        whole = [row_name(result, row), trust]
         own_set = [] if sets is None else [clean(" + ".join(sets[row]) or "empty")]
         # A line for each name, so that numbers stay beside it where a cell is folded.
         for label in result.labels[row] or ("nothing",):
@@ -229,7 +229,7 @@ def print_alarms(found: Any, page: Path | None, most: int = 50) -> None:
                 clean(row["time"] or f"{row['seconds']:,.0f} s"),
                 clean("\n".join(row["names"])),
                 f"{row['significance']:.1f}",
-                _p_value(row["false_alarms_per_hour"]),
+                p_value_text(row["false_alarms_per_hour"]),
                 f"{row['window_seconds']:g} s",
             )
         console().print(shown)
@@ -251,7 +251,7 @@ def _print_limits(result: Result, most: int) -> None:
         low, high = (result.details[k][row] for k in ("decision_threshold", "detection_limit"))
         named = [j for j in range(len(result.names)) if low[j] == low[j]]
         shown.add_row(
-            _row_name(result, row),
+            row_name(result, row),
             clean("\n".join(result.names[j] for j in named)),
             "\n".join(_number(float(low[j])) for j in named),
             "\n".join(_number(float(high[j])) for j in named),
@@ -309,7 +309,8 @@ def _interval(rate: Mapping[str, Any]) -> str:
     return f"{100 * rate['low']:.1f} to {percent(rate['high'])}"
 
 
-def _row_name(result: Result, row: int) -> str:
+def row_name(result: Result, row: int) -> str:
+    """Number of a spectrum, with its file and record where there are several files."""
     several_files = len(set(map(str, result.columns.get("file", [])))) > 1
     if not several_files:
         return f"{row}"
@@ -317,11 +318,13 @@ def _row_name(result: Result, row: int) -> str:
     return clean(f"{result.columns['file'][row]} {record}")
 
 
-def _sigma(value: float) -> str:
+def sigma_text(value: float) -> str:
+    """Standard deviations; nothing for nan."""
     return "" if value != value else f"{value:.1f}"
 
 
-def _p_value(value: float) -> str:
+def p_value_text(value: float) -> str:
+    """A small probability; nothing for nan."""
     return "" if value != value else "< 1e-99" if value < 1e-99 else f"{value:.1g}"
 
 
@@ -333,7 +336,7 @@ def _found_cells(result: Result, row: int, label: str, active: bool) -> list[str
     significance, p_value = (
         float(result.details[key][row, column]) for key in ("significance", "p_value")
     )
-    cells = [_amount(result, row, column), _sigma(significance), _p_value(p_value)]
+    cells = [amount_text(result, row, column), sigma_text(significance), p_value_text(p_value)]
     return [*cells, *([_activity(result, row, column)] if active else [])]
 
 
@@ -344,7 +347,8 @@ def _activity(result: Result, row: int, column: int) -> str:
     return f"{_number(value)} ± {_number(error)}" if value == value else ""
 
 
-def _amount(result: Result, row: int, column: int) -> str:
+def amount_text(result: Result, row: int, column: int) -> str:
+    """An amount with its uncertainty."""
     amount = _number(float(result.amounts[row, column]))
     if result.uncertainties is None:
         return amount

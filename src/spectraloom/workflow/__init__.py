@@ -24,6 +24,13 @@ from spectraloom.workflow.identification import (
     try_out,
 )
 from spectraloom.workflow.left_out import LeftOut
+from spectraloom.workflow.manifold import (
+    ManifoldTraining,
+    components_of_manifold,
+    read_deforming,
+    train_manifold,
+    try_out_manifold,
+)
 from spectraloom.workflow.origin import attribution
 from spectraloom.workflow.pages import (
     alarms_report,
@@ -32,7 +39,9 @@ from spectraloom.workflow.pages import (
     evaluation_report,
     explore_report,
     identifier_report,
+    manifold_report,
     model_report,
+    unmixed_report,
 )
 from spectraloom.workflow.prepare import onto_axis, prepare, read_prepared
 from spectraloom.workflow.report import Report
@@ -55,6 +64,7 @@ __all__ = [
     "IdentifierTraining",
     "Judged",
     "LeftOut",
+    "ManifoldTraining",
     "Report",
     "Training",
     "alarms_report",
@@ -64,6 +74,7 @@ __all__ = [
     "calibrate_sets",
     "chain_report",
     "components_of",
+    "components_of_manifold",
     "convert",
     "describe",
     "doubts",
@@ -74,9 +85,11 @@ __all__ = [
     "identify_files",
     "join_results",
     "judge",
+    "manifold_report",
     "model_report",
     "onto_axis",
     "prepare",
+    "read_deforming",
     "read_efficiencies",
     "read_for",
     "read_prepared",
@@ -88,7 +101,10 @@ __all__ = [
     "study_for_model",
     "train",
     "train_identifier",
+    "train_manifold",
     "try_out",
+    "try_out_manifold",
+    "unmixed_report",
     "with_activities",
     "with_sets",
     "write_result",

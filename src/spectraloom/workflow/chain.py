@@ -18,6 +18,7 @@ from spectraloom.analyze.explore import (
     similarity,
 )
 from spectraloom.analyze.identify.identifier import Identifier
+from spectraloom.analyze.manifold import ManifoldUnmixer
 from spectraloom.analyze.outlier import OutlierStudy, study_outliers
 from spectraloom.analyze.share_rule import shares_of
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
@@ -49,7 +50,7 @@ class Judged:
     ----------
     name : str
         What the set is, for headings.
-    model : SupervisedNMF or Identifier
+    model : SupervisedNMF, Identifier or ManifoldUnmixer
     spectra : Spectra
     result : Result
     truth : ndarray of str, shape (n,)
@@ -62,7 +63,7 @@ class Judged:
     """
 
     name: str
-    model: SupervisedNMF | Identifier
+    model: SupervisedNMF | Identifier | ManifoldUnmixer
     spectra: Spectra
     result: Result
     truth: Array
@@ -178,7 +179,7 @@ class Chain:
         }
 
 
-def require_kind(model: SupervisedNMF | Identifier, spectra: Spectra) -> None:
+def require_kind(model: SupervisedNMF | Identifier | ManifoldUnmixer, spectra: Spectra) -> None:
     """Refuse spectra of another kind than those of the training: their noise is another, too.
 
     Raises
@@ -196,7 +197,7 @@ def require_kind(model: SupervisedNMF | Identifier, spectra: Spectra) -> None:
 
 def judge(
     name: str,
-    model: SupervisedNMF | Identifier,
+    model: SupervisedNMF | Identifier | ManifoldUnmixer,
     spectra: Spectra,
     *,
     progress: Callable[[float, str], None] | None = None,
@@ -207,7 +208,7 @@ def judge(
     ----------
     name : str
         What the spectra are.
-    model : SupervisedNMF or Identifier
+    model : SupervisedNMF, Identifier or ManifoldUnmixer
         A fitted model.
     spectra : Spectra
         With a column ``labels``.

@@ -14,18 +14,21 @@ from spectraloom._typing import Array, FloatArray
 from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.analyze.identify.selection import sub_table
 from spectraloom.analyze.likelihood import Nuisances, fit_templates
+from spectraloom.analyze.manifold import ManifoldUnmixer
 from spectraloom.data.axis import Axis
 from spectraloom.data.columns import label_sets
 from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError, LabelError
-from spectraloom.evaluate.identify_injection import false_alarm_curve, injected
+from spectraloom.evaluate.identify_injection import INJECTED, false_alarm_curve, injected
 from spectraloom.workflow.chain import Judged, flagged, judge, require_kind
 from spectraloom.workflow.left_out import LeftOut, read_usable, use_each
 from spectraloom.workflow.prepare import part_of
 from spectraloom.workflow.train import hold_out
 
-_TRIALS = 200
+_TRIALS = 200  # for each source and number of counts
+_FEWEST_TRIALS = 25
+_MOST_SEARCHED = 6000  # spectra in all where names are chosen one by one, which takes long
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,8 +117,9 @@ def try_out(model: Identifier, spectra: Spectra, *, seed: int = 0) -> dict[str, 
     Returns
     -------
     dict
-        ``injection`` and ``false_alarms`` as in the benchmark; empty where there is no source, no
-        background, or no whole counts.
+        ``injection`` and ``false_alarms`` as in the benchmark, and ``trials``, the spectra for
+        each source and number of counts: fewer in large libraries, whose names are chosen one by
+        one. Empty where there is no source, no background, or no whole counts.
     """
     labels = spectra.labels
     quiet = np.array([tuple(entry) == (model.background,) for entry in labels], dtype=bool)
@@ -127,14 +131,30 @@ def try_out(model: Identifier, spectra: Spectra, *, seed: int = 0) -> dict[str, 
     rng = np.random.default_rng(seed)
     asked = [(model, spectra[quiet])]
     there = {entry[0] for entry in labels[alone]}
-    injection, _ = injected(
-        asked, spectra[alone], [name for name in names if name in there], rng, trials=_TRIALS
-    )
-    return {"injection": injection, "false_alarms": false_alarm_curve(asked, rng)}
+    tried = [name for name in names if name in there]
+    trials = trials_for(len(tried), searched=model.fitted_with_["selection"] == "greedy")
+    injection, _ = injected(asked, spectra[alone], tried, rng, trials=trials)
+    curve = false_alarm_curve(asked, rng)
+    return {"injection": injection, "false_alarms": curve, "trials": trials}
+
+
+def trials_for(n_names: int, *, searched: bool) -> int:
+    """Spectra to inject for each source and number of counts.
+
+    Parameters
+    ----------
+    n_names : int
+        Sources to inject, at least one.
+    searched : bool
+        Whether names are chosen one by one, which takes long.
+    """
+    if not searched:
+        return _TRIALS
+    return max(_FEWEST_TRIALS, min(_TRIALS, _MOST_SEARCHED // (len(INJECTED) * n_names)))
 
 
 def identify_files(
-    model: Identifier,
+    model: Identifier | ManifoldUnmixer,
     source: Any,
     progress: Callable[[float, str], None] | None = None,
     *,
@@ -144,7 +164,7 @@ def identify_files(
 
     Parameters
     ----------
-    model : Identifier
+    model : Identifier or ManifoldUnmixer
         Fitted.
     source : path, glob, folder or sequence of these
     progress : callable, optional

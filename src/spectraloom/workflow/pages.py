@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from spectraloom import __version__
 from spectraloom.analyze.explore import mean_spectra, similarity
 from spectraloom.analyze.identify.identifier import Identifier
+from spectraloom.analyze.manifold import ManifoldUnmixer
 from spectraloom.analyze.outlier import OutlierStudy
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.result import Result
@@ -21,6 +22,13 @@ from spectraloom.workflow.identify_sections import (
     trial_section,
 )
 from spectraloom.workflow.left_out import LeftOut
+from spectraloom.workflow.manifold import ManifoldTraining
+from spectraloom.workflow.manifold_sections import (
+    signatures_section,
+    tried_section,
+    unmixed_examples,
+    unmixed_section,
+)
 from spectraloom.workflow.report import Report
 from spectraloom.workflow.sections import (
     explore_section,
@@ -109,7 +117,7 @@ def identifier_report(training: IdentifierTraining, attribution: str) -> Report:
 def evaluation_report(judged: Judged, attribution: str) -> Report:
     """Report of how a model did on one labelled set."""
     provenance = {"spectraloom": __version__, **judged.result.provenance}
-    section = identified_section if isinstance(judged.model, Identifier) else judged_section
+    section = judged_section if isinstance(judged.model, SupervisedNMF) else identified_section
     return Report("Spectraloom: a model judged", [section(judged)], provenance, attribution)
 
 
@@ -134,6 +142,38 @@ def answer_report(
     sections = [found_section(model, result, left_out), example_section(model, result, groups)]
     provenance = {"spectraloom": __version__, **result.provenance}
     return Report("Spectraloom: spectra identified", sections, provenance, attribution)
+
+
+def manifold_report(training: ManifoldTraining, attribution: str) -> Report:
+    """Report of trained signatures that deform, and how they were tried out."""
+    sections = [signatures_section(training)]
+    if training.tried:
+        sections.append(tried_section(training))
+    provenance = {"spectraloom": __version__, **training.model.provenance_}
+    return Report("Spectraloom: signatures that deform", sections, provenance, attribution)
+
+
+def unmixed_report(
+    model: ManifoldUnmixer,
+    result: Result,
+    groups: Sequence[Spectra],
+    attribution: str,
+    left_out: Sequence[LeftOut] = (),
+) -> Report:
+    """Report of spectra that were unmixed with signatures that deform.
+
+    Parameters
+    ----------
+    model : ManifoldUnmixer
+    result : Result
+    groups : sequence of Spectra
+        What was analysed, as :func:`~spectraloom.workflow.identification.identify_files` gives it.
+    attribution : str
+    left_out : sequence of LeftOut
+    """
+    sections = [unmixed_section(model, result, left_out), unmixed_examples(model, result, groups)]
+    provenance = {"spectraloom": __version__, **result.provenance}
+    return Report("Spectraloom: spectra unmixed", sections, provenance, attribution)
 
 
 def alarms_report(found: FoundAlarms, attribution: str) -> Report:
