@@ -13,7 +13,7 @@ from spectraloom.workflow import (
     train_identifier,
     try_out,
 )
-from spectraloom.workflow.identification import IdentifierTraining
+from spectraloom.workflow.identification import IdentifierTraining, trials_for
 from spectraloom.workflow.identify_sections import roc_curves
 
 from .conftest import AXIS, Make
@@ -52,6 +52,13 @@ def test_nothing_is_tried_without_background_or_whole_counts(
     assert try_out(identified.model, make([("A",)], 5)) == {}
     assert try_out(identified.model, spectra.replace(values=spectra.values + 0.5)) == {}
     assert set(try_out(identified.model, spectra)["injection"]) == {"A"}
+
+
+def test_large_libraries_are_tried_with_fewer_spectra() -> None:
+    assert trials_for(60, searched=False) == 200
+    assert trials_for(1, searched=True) == 200
+    assert trials_for(30, searched=True) == 50
+    assert trials_for(500, searched=True) == 25
 
 
 def test_components_add_up_to_the_fit(identified: IdentifierTraining, make: Make) -> None:
