@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,6 +71,21 @@ def test_noise_is_added_at_the_given_ratio() -> None:
     )
     assert all(np.array_equal(clean[key], silent[key]) for key in clean)
     assert any(not np.array_equal(clean[key], loud[key]) for key in clean)
+
+
+def test_other_data_do_not_resume_a_training(tmp_path: Path) -> None:
+    spectra = moving_peaks()
+    settings = replace(SETTINGS, training=TrainingSettings(n_steps=2, steps_per_check=1))
+    first = learn_interpolation(spectra, [0, 11], [3], settings, folder=tmp_path)
+    again = learn_interpolation(spectra, [0, 11], [3], settings, folder=tmp_path, resume=True)
+    assert first.record == again.record
+    for others, held, given in (
+        (spectra[:, :, ::-1], [3], settings),
+        (spectra, [4], settings),
+        (spectra, [3], replace(settings, noise_db=20.0)),
+    ):
+        with pytest.raises(FitError, match="another training"):
+            learn_interpolation(others, [0, 11], held, given, folder=tmp_path, resume=True)
 
 
 def test_rows_must_be_left_to_train_on() -> None:

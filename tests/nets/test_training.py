@@ -220,6 +220,8 @@ def test_what_cannot_be_resumed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FitError, match="another training"):
         run(folder=tmp_path, resume=True, settings=replace(SETTINGS, seed=8))
     with pytest.raises(FitError, match="another training"):
+        run(folder=tmp_path, resume=True, identity="other data")
+    with pytest.raises(FitError, match="another training"):
         train(torch.nn.Linear(1, 1), loss, score, SETTINGS, folder=tmp_path, resume=True)
     (tmp_path / CHECKPOINT).write_bytes(b"no checkpoint")
     with pytest.raises(FitError, match="damaged"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,7 +132,7 @@ def learn_interpolation(
             "expected at least one spectrum to train on and one to validate with, beside the "
             f"anchors; got {len(body) - len(ends)} and {len(held)}"
         )
-    data = torch.as_tensor(spectra, dtype=torch.float32)
+    data = torch.as_tensor(np.ascontiguousarray(spectra, dtype=np.float32))
     network = _new_network(data[ends], settings)
     given, truth = amplitudes(data[body]), amplitudes(data[held])
     spread = 10.0 ** (-settings.noise_db / 20.0)  # the mean square of amplitudes is one
@@ -148,10 +150,19 @@ def learn_interpolation(
         return float(10.0 * torch.log10(error + _FLOOR).mean())
 
     record = train(
-        network, loss, score, settings.training, folder=folder, resume=resume, progress=progress
+        network,
+        loss,
+        score,
+        settings.training,
+        identity=_identity(spectra, ends, held, settings),
+        folder=folder,
+        resume=resume,
+        progress=progress,
     )
     with torch.no_grad(), one_thread():
-        weights = network.double().project(torch.as_tensor(spectra, dtype=torch.float64))
+        weights = network.double().project(
+            torch.as_tensor(np.ascontiguousarray(spectra, dtype=np.float64))
+        )
     state = {name: value.numpy().copy() for name, value in network.float().state_dict().items()}
     return LearnedInterpolation(state, weights.numpy(), record)
 
@@ -205,6 +216,16 @@ def decode_interpolation(
     if not (areas > 0).all():
         raise FitError("the network decodes to an empty spectrum: train it for more steps")
     return np.asarray(decoded / areas)
+
+
+def _identity(
+    spectra: FloatArray, anchors: IntArray, validation: IntArray, settings: LearningSettings
+) -> str:
+    """Hash of all that decides what is learned."""
+    said = [asdict(settings), spectra.shape, anchors.tolist(), validation.tolist()]
+    digest = hashlib.sha256(json.dumps(said).encode())
+    digest.update(np.ascontiguousarray(spectra, dtype=np.float64).tobytes())
+    return digest.hexdigest()
 
 
 def _new_network(anchors: Tensor, settings: LearningSettings) -> InterpolatoryAutoencoder:

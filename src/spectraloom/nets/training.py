@@ -117,6 +117,7 @@ def train(
     score: Callable[[Any], float],
     settings: TrainingSettings,
     *,
+    identity: str = "",
     folder: str | Path | None = None,
     resume: bool = False,
     progress: Progress | None = None,
@@ -133,6 +134,9 @@ def train(
     score : callable
         ``score(network)``: how far off the network is on spectra it is not trained on.
     settings : TrainingSettings
+    identity : str
+        What is trained on what, e.g. a hash of the data: kept in the checkpoint, and compared when
+        a training is resumed.
     folder : path, optional
         Where a checkpoint is written after every check, ``last.ckpt``: tensors and plain
         numbers, no code.
@@ -153,9 +157,9 @@ def train(
     """
     checkpoint = None if folder is None else Path(folder) / CHECKPOINT
     if resume:
-        _require_checkpoint(checkpoint, network, settings)
+        _require_checkpoint(checkpoint, network, settings, identity)
     network.train()
-    task = _Task(network, loss, score, settings)
+    task = _Task(network, loss, score, settings, identity)
     best = _Best()
     callbacks = [
         best,
@@ -204,13 +208,15 @@ class _Task(lightning.LightningModule):
         loss: Callable[[Any, torch.Generator], Tensor],
         score: Callable[[Any], float],
         settings: TrainingSettings,
+        identity: str,
     ) -> None:
         super().__init__()
         self.network = network
         swa: Any = torch.optim.swa_utils  # part of it has no types
         average = swa.get_ema_multi_avg_fn(settings.averaging)
         self.average = swa.AveragedModel(network, multi_avg_fn=average)
-        self.loss_of, self.score_of, self.settings = loss, score, settings
+        self.loss_of, self.score_of = loss, score
+        self.settings, self.identity = settings, identity
 
     def training_step(self, *_: Any) -> Tensor:
         """Loss of one step."""
@@ -248,6 +254,7 @@ class _Task(lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say what the checkpoint belongs to."""
         checkpoint["settings"] = asdict(self.settings)
+        checkpoint["identity"] = self.identity
 
 
 class _Best(lightning.Callback):
@@ -307,7 +314,7 @@ class _Tell(lightning.Callback):
 
 
 def _require_checkpoint(
-    path: Path | None, network: torch.nn.Module, settings: TrainingSettings
+    path: Path | None, network: torch.nn.Module, settings: TrainingSettings, identity: str
 ) -> None:
     """Refuse to resume from what is no checkpoint of this training."""
     if path is None or not path.is_file():
@@ -317,15 +324,15 @@ def _require_checkpoint(
         )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        kept, weights = state["settings"], state["state_dict"]
+        kept, known, weights = state["settings"], state["identity"], state["state_dict"]
     except Exception as error:  # whatever a damaged file sets off
         raise FitError(f"{path}: the checkpoint is damaged ({type(error).__name__})") from error
     shapes = {name: value.shape for name, value in network.state_dict().items()}
     found = {name: getattr(weights.get(f"network.{name}"), "shape", None) for name in shapes}
-    if kept != asdict(settings) or found != shapes:
+    if kept != asdict(settings) or known != identity or found != shapes:
         raise FitError(
-            f"{path} is of another training: resume with the settings {kept} and the same "
-            "network, or train anew"
+            f"{path} is of another training: resume with the settings {kept}, the same network "
+            "and the same data, or train anew"
         )
 
 
