@@ -93,9 +93,9 @@ def _amount_lines(ours: dict[str, Any]) -> list[str]:
     if "coverage95" not in ours:
         return []
     covered = (
-        ("coverage95", "amount ∓ 1.96 uncertainties"),
+        ("coverage95", "interval of every answer"),
         ("coverage95_profile", "profile"),
-        ("coverage95_variants", "with variants: amount ∓ 1.96 uncertainties"),
+        ("coverage95_variants", "with variants: interval of every answer"),
         ("coverage95_variants_profile", "with variants: profile"),
     )
     errors = (

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spectraloom.analyze import Identifier, load, save
+from spectraloom.analyze.identify.intervals import score_intervals
 from spectraloom.analyze.likelihood import adaptive_edges
 from spectraloom.data import Axis, Library, Spectra
 from spectraloom.errors import DataError, FitError
@@ -32,8 +35,8 @@ def library() -> Library:
 
 
 def mean_of(name: str) -> np.ndarray:
-    given = library()
-    return np.asarray(given.templates[np.asarray(given.names) == name].mean(axis=0))
+    known = library()
+    return np.asarray(known.templates[np.asarray(known.names) == name].mean(axis=0))
 
 
 def drawn(expected: np.ndarray, n: int, seed: int) -> Spectra:
@@ -145,9 +148,34 @@ def test_profile_intervals_cover_where_counts_are_few(model: Identifier, amount:
     absent = result.amounts == 0
     assert (low[absent] == 0).all()
     assert (high[absent] > 0).all()
-    assert "interval_low" not in model.analyze(drawn(expected, 2, 16)).details
+    quick = model.analyze(drawn(expected, 400, 15))
+    low, high = (quick.details[f"interval_{end}"][:, 2] for end in ("low", "high"))
+    assert ((low <= amount) & (amount <= high)).mean() > 0.88  # variants at zero have no part
 
 
 def test_other_intervals_are_refused(model: Identifier) -> None:
-    with pytest.raises(DataError, match="intervals are 'profile'"):
+    with pytest.raises(DataError, match="intervals are 'score' or 'profile'"):
         model.analyze(drawn(100 * QUIET, 1, 17), intervals="bayes")  # type: ignore[arg-type]
+
+
+@given(st.floats(1.0, 1e4), st.floats(0.1, 100.0), st.floats(1.0, 3.0))
+def test_score_intervals_end_where_the_estimate_would_surprise(
+    amount: float, at_zero: float, growth: float
+) -> None:
+    error = np.sqrt(at_zero**2 + growth * amount)
+    low, high = score_intervals(*(np.array([x]) for x in (amount, error, at_zero)))
+    assert 0 <= low[0] <= amount <= high[0]
+    if amount < error:
+        return
+    for end in (low[0], high[0]):
+        if end > 0:
+            deviation = np.sqrt(at_zero**2 + growth * end)
+            assert abs(end - amount) == pytest.approx(1.959964 * deviation, rel=1e-4)
+
+
+def test_score_intervals_of_poisson_numbers_cover_as_stated() -> None:
+    rng = np.random.default_rng(0)
+    for mean in (3.0, 10.0, 50.0):
+        found = rng.poisson(mean, 20_000).astype(np.float64)
+        low, high = score_intervals(found, np.sqrt(found), np.zeros_like(found))
+        assert 0.93 < ((low <= mean) & (mean <= high)).mean() < 0.98

@@ -385,7 +385,7 @@ class Identifier(SpectralEstimator):
         self,
         X: Spectra,
         *,
-        intervals: Literal["profile"] | None = None,
+        intervals: Literal["score", "profile"] = "score",
         start: FloatArray | None = None,
         progress: Progress | None = None,
     ) -> Result:
@@ -396,9 +396,10 @@ class Identifier(SpectralEstimator):
         X : Spectra
             Raw counts on any calibrated axis of the library's quantity; rates and intensities
             need a variance.
-        intervals : {"profile"} or None
-            Whether ``details`` hold ``interval_low`` and ``interval_high``: 95 % intervals from
-            the profile of the likelihood, for few counts; an upper limit where low is zero.
+        intervals : {"score", "profile"}
+            How ``interval_low`` and ``interval_high`` are found: from the uncertainties, or from
+            the profile of the likelihood, which takes longer, and holds better for few counts and
+            several templates of a source.
         start : ndarray, shape (n_spectra, 3), optional
             Nuisances to start from.
         progress : callable, optional
@@ -408,9 +409,10 @@ class Identifier(SpectralEstimator):
         Result
             ``details``: ``p_value``, ``significance``, ``decision_threshold`` and
             ``detection_limit`` of each name (in counts, at the false-alarm rate per name and 5 %
-            missed), ``count_rate`` and ``count_rate_uncertainty`` with live time. ``quality``:
-            measures of :func:`~spectraloom.analyze.quality.fit_quality`, ``dispersion``, fitted
-            nuisances, ``pile_up`` and ``outlier_probability``. ``flags``: see
+            missed), ``interval_low`` and ``interval_high`` (95 %), ``count_rate`` and
+            ``count_rate_uncertainty`` with live time. ``quality``: measures of
+            :func:`~spectraloom.analyze.quality.fit_quality`, ``dispersion``, fitted nuisances,
+            ``pile_up`` and ``outlier_probability``. ``flags``: see
             :func:`~spectraloom.analyze.identify.misfit.condition_flags`.
         """
         check_is_fitted(self)
@@ -448,7 +450,9 @@ class Identifier(SpectralEstimator):
                 "decision_threshold": threshold,
                 "detection_limit": limit,
                 **count_rates(spectra, amounts, errors),
-                **interval_details(intervals, fit, self.table_, names, moving, progress),
+                **interval_details(
+                    intervals, fit, self.table_, names, moving, (errors, absent), progress
+                ),
             },
             quality=quality,
             flags=flags,
