@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import ndtr
 
+import spectraloom
 from spectraloom.analyze.likelihood.door import as_given
 from spectraloom.analyze.manifold.blending import make_room
 from spectraloom.analyze.manifold.fit import ManifoldFit
+from spectraloom.analyze.manifold.interpolated import InterpolatedSignature
 from spectraloom.analyze.manifold.latents import Latents
 from spectraloom.analyze.manifold.parts import Counts, Room
 from spectraloom.analyze.manifold.profiling import fill_log_posterior, fill_scores
 from spectraloom.analyze.manifold.signature import Deformation, TabulatedSignature
 from spectraloom.analyze.manifold.table import ManifoldTable, manifold_table
 from spectraloom.data import Axis, Library, Spectra
+from spectraloom.evaluate.sphere_trial import SphereTrial, prepare_sphere_trial
+from spectraloom.evaluate.steel_sphere_data import prepare_steel_sphere
 
 ENERGY = Axis.regular(20.0, 1556.0, 96)
 SHIFT = Axis.regular(0.0, 100.0, 100, quantity="chemical shift", unit="ppm")
@@ -176,3 +181,50 @@ def scores() -> Callable[[ManifoldFit, np.ndarray, int], np.ndarray]:
         return out[0]
 
     return at
+
+
+# -- steel spheres
+
+
+@pytest.fixture(scope="session")
+def trial(steel_sphere_zip: Path) -> SphereTrial:
+    groups = spectraloom.read_groups(steel_sphere_zip)
+    return prepare_sphere_trial(prepare_steel_sphere(groups, drop=18, n_channels=800))
+
+
+@pytest.fixture(scope="session")
+def build() -> Callable[..., TabulatedSignature]:
+    """Signatures of a few knots from training spectra."""
+
+    def at(spectra: Spectra, knots: int = 7) -> TabulatedSignature:
+        model = InterpolatedSignature.from_spectra(spectra, knots=knots)
+        return TabulatedSignature.from_model(model)
+
+    return at
+
+
+@pytest.fixture(scope="session")
+def learned(trial: SphereTrial, build: Callable[..., TabulatedSignature]) -> TabulatedSignature:
+    return build(trial.training_spectra(trial.training))
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The mixture of the reference: half background, four nuclides behind steel."""
+
+    trial: SphereTrial
+    shares: dict[str, float]
+
+    def amounts(self, total: float) -> np.ndarray:
+        return total * np.array([*(self.shares[name] for name in self.trial.names), 0.5])
+
+    def __call__(self, number: int | Sequence[int], total: float) -> np.ndarray:
+        """Expected counts at one thickness, or one for each nuclide."""
+        each = np.broadcast_to(number, len(self.trial.names))
+        rows = [self.trial.shapes[i, k] for k, i in enumerate(each)]
+        return self.amounts(total) @ np.vstack([*rows, self.trial.under])
+
+
+@pytest.fixture(scope="session")
+def p4(trial: SphereTrial) -> Mixture:
+    return Mixture(trial, {"Co60": 0.2, "Ba133": 0.12, "Co57": 0.08, "Cs137": 0.1})

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import poisson
 
-import spectraloom
-from spectraloom.analyze.manifold import InterpolatedSignature, TabulatedSignature
+from spectraloom.analyze.manifold import TabulatedSignature
 from spectraloom.analyze.manifold.fit import fit_manifold
 from spectraloom.analyze.manifold.latents import Latents
 from spectraloom.analyze.manifold.misfit import (
@@ -17,8 +16,7 @@ from spectraloom.analyze.manifold.table import manifold_table
 from spectraloom.analyze.quality import deviance_moments
 from spectraloom.data import Spectra
 from spectraloom.errors import DataError, FitError
-from spectraloom.evaluate.sphere_trial import SphereTrial, prepare_sphere_trial
-from spectraloom.evaluate.steel_sphere_data import prepare_steel_sphere
+from spectraloom.evaluate.sphere_trial import SphereTrial
 
 SHARES = np.array([0.2, 0.12, 0.18, 0.5])
 
@@ -120,39 +118,17 @@ def test_wrong_errors_are_refused(world, rng, errors: list[float]) -> None:
 
 
 @pytest.fixture(scope="module")
-def trial(steel_sphere_zip) -> SphereTrial:
-    groups = spectraloom.read_groups(steel_sphere_zip)
-    return prepare_sphere_trial(prepare_steel_sphere(groups, drop=18, n_channels=800))
-
-
-def build(spectra: Spectra, knots: int = 7) -> TabulatedSignature:
-    model = InterpolatedSignature.from_spectra(spectra, knots=knots)
-    return TabulatedSignature.from_model(model)
-
-
-@pytest.fixture(scope="module")
-def learned(trial: SphereTrial) -> TabulatedSignature:
-    return build(trial.training_spectra(trial.training))
-
-
-@pytest.fixture(scope="module")
-def errors(trial: SphereTrial) -> np.ndarray:
+def errors(trial: SphereTrial, build) -> np.ndarray:
     found = left_out_errors(trial.training_spectra(trial.training), build)
     return np.array([*(found[name] for name in trial.names), 0.0])
 
 
-def p4(trial: SphereTrial, number: int, total: float) -> np.ndarray:
-    shares = {"Co60": 0.2, "Ba133": 0.12, "Co57": 0.08, "Cs137": 0.1}
-    amounts = total * np.array([*(shares[name] for name in trial.names), 0.5])
-    return amounts @ np.vstack([trial.shapes[number], trial.under])
-
-
 @pytest.mark.parametrize("total", [2500, 100_000])
 def test_held_out_thicknesses_alarm_at_the_stated_rate(
-    trial, learned, errors, rng, total: int
+    trial, learned, errors, p4, rng, total: int
 ) -> None:
     table = manifold_table(learned, trial.background, trial.axis.edges)
-    expected = np.repeat([p4(trial, i, total) for i in np.flatnonzero(~trial.training)], 40, axis=0)
+    expected = np.repeat([p4(i, total) for i in np.flatnonzero(~trial.training)], 40, axis=0)
     fit = fit_manifold(Spectra(rng.poisson(expected), trial.axis), table)
     p_values = misfit_p_values(fit, errors)
     for rate in (0.01, 0.05):
@@ -160,7 +136,7 @@ def test_held_out_thicknesses_alarm_at_the_stated_rate(
     assert (p_values < 0.05).mean() > 0.025
 
 
-def test_an_unmodelled_gain_shift_alarms(trial, learned, errors, rng) -> None:
+def test_an_unmodelled_gain_shift_alarms(trial, learned, errors, p4, rng) -> None:
     table = manifold_table(learned, trial.background, trial.axis.edges)
     number = int(np.argmin(np.abs(trial.thickness - 5.2)))
     assert not trial.training[number]
@@ -169,14 +145,13 @@ def test_an_unmodelled_gain_shift_alarms(trial, learned, errors, rng) -> None:
     )
     moved = manifold_table(truth, trial.background, trial.axis.edges, Latents(gain=0.02))
     rows = moved.templates(np.array([5.2, 0.02]))
-    shares = {"Co60": 0.2, "Ba133": 0.12, "Co57": 0.08, "Cs137": 0.1}
-    weights = np.array([*(shares[name] for name in trial.names), 0.5])
+    weights = np.array([p4.shares[name] for name in trial.names] + [0.5])
     spectra = Spectra(rng.poisson(1e5 * weights @ rows, (100, 800)), trial.axis)
     p_values = misfit_p_values(fit_manifold(spectra, table), errors)
     assert (p_values < 0.01).mean() > 0.95
 
 
-def test_a_coarse_model_has_an_error_that_left_out_spectra_show(trial, rng) -> None:
+def test_a_coarse_model_has_an_error_that_left_out_spectra_show(trial, build, p4, rng) -> None:
     spectra = trial.training_spectra(trial.training)
     coarse = left_out_errors(spectra, lambda some: build(some, knots=2))
     fine = left_out_errors(spectra, build)
@@ -184,7 +159,7 @@ def test_a_coarse_model_has_an_error_that_left_out_spectra_show(trial, rng) -> N
     model = build(spectra, knots=2)
     table = manifold_table(model, trial.background, trial.axis.edges)
     held = np.flatnonzero(~trial.training)
-    expected = np.repeat([p4(trial, i, 100_000) for i in held], 10, axis=0)
+    expected = np.repeat([p4(i, 100_000) for i in held], 10, axis=0)
     fit = fit_manifold(Spectra(rng.poisson(expected), trial.axis), table)
     allowed = np.array([*(coarse[name] for name in trial.names), 0.0])
     without, with_them = (
@@ -194,7 +169,7 @@ def test_a_coarse_model_has_an_error_that_left_out_spectra_show(trial, rng) -> N
     assert with_them < 0.25
 
 
-def test_the_error_of_a_model_needs_counts_and_values(trial) -> None:
+def test_the_error_of_a_model_needs_counts_and_values(trial, build) -> None:
     spectra = trial.training_spectra(trial.training)
     two = spectra[np.isin(spectra.columns["thickness"], trial.thickness[[0, -1]])]
     with pytest.raises(FitError, match="three values"):

@@ -14,6 +14,7 @@ from scipy.stats import chi2
 from spectraloom._typing import FloatArray
 from spectraloom.analyze.likelihood.door import as_given
 from spectraloom.analyze.manifold.fit import ManifoldFit, fit_manifold
+from spectraloom.analyze.manifold.parts import Room
 from spectraloom.analyze.manifold.signature import SignatureModel
 from spectraloom.analyze.manifold.table import manifold_table
 from spectraloom.analyze.quality import deviance_moments
@@ -82,12 +83,13 @@ def chance_of_deviance(fit: ManifoldFit) -> tuple[FloatArray, FloatArray]:
         mean = np.maximum(fit.fitted.shape[1] - taken, 0.0)
         return mean, np.maximum(2.0 * mean, 1e-12)
     means, variances, covariances = deviance_moments(fit.fitted)
-    known = np.zeros(len(fit))
+    known, room = np.zeros(len(fit)), _room_for(fit)
     pulls = covariances / np.sqrt(fit.fitted)
     most = np.einsum("ij,ij->i", pulls, pulls)
     # What the amounts tell of the deviance matters only where many bins have few counts.
     for row in np.flatnonzero(most > 1e-3 * variances.sum(axis=1)).tolist():
-        rows = _free_rows(fit, row) / np.sqrt(fit.fitted[row])
+        own = np.diagonal(fit.covariance[row])
+        rows = _placed(fit, row, room)[np.isfinite(own) & (own > 0)] / np.sqrt(fit.fitted[row])
         if len(rows):
             basis, _ = np.linalg.qr(rows.T)
             known[row] = np.sum((basis.T @ pulls[row]) ** 2)
@@ -105,15 +107,22 @@ def _parameters_taken(fit: ManifoldFit) -> FloatArray:
     return np.asarray(free.sum(axis=1) - priors)
 
 
-def _placed(fit: ManifoldFit, row: int) -> FloatArray:
+def _room_for(fit: ManifoldFit) -> Room:
+    from spectraloom.analyze.manifold.blending import make_room
+
+    nodes, k, n_latents = fit.table.nodes, fit.template_amounts.shape[1], fit.inner.shape[1]
+    room: Room = make_room(
+        k, n_latents, nodes.counts.shape[1], fit.fitted.shape[1], nodes.table.shape[1]
+    )
+    return room
+
+
+def _placed(fit: ManifoldFit, row: int, room: Room) -> FloatArray:
     """Templates and derivatives by the latents where a fit ended, shape (k + L, n_bins)."""
-    from spectraloom.analyze.manifold.blending import make_room, place_all
+    from spectraloom.analyze.manifold.blending import place_all
     from spectraloom.analyze.manifold.kernel import FLOOR
 
-    table, k, n_latents = fit.table, fit.template_amounts.shape[1], fit.inner.shape[1]
-    room = make_room(
-        k, n_latents, table.nodes.counts.shape[1], fit.fitted.shape[1], table.nodes.table.shape[1]
-    )
+    table, k = fit.table, fit.template_amounts.shape[1]
     place_all(
         table.nodes,
         as_given(table.edges),
@@ -127,11 +136,6 @@ def _placed(fit: ManifoldFit, row: int) -> FloatArray:
     return np.asarray(room.rows)
 
 
-def _free_rows(fit: ManifoldFit, row: int) -> FloatArray:
-    variances = np.diagonal(fit.covariance[row])
-    return _placed(fit, row)[np.isfinite(variances) & (variances > 0)]
-
-
 def _error_deviance(fit: ManifoldFit, errors: FloatArray) -> FloatArray:
     """What relative errors of the signatures add to the deviance, shape (n,)."""
     table = fit.table
@@ -140,12 +144,12 @@ def _error_deviance(fit: ManifoldFit, errors: FloatArray) -> FloatArray:
             f"expected an error of zero or more for each of {', '.join(table.names)}, got {errors}"
         )
     weights = errors[table.groups] ** 2
-    more = np.zeros(len(fit))
+    more, room = np.zeros(len(fit)), _room_for(fit)
     for row in range(len(fit)):
         present = np.flatnonzero((fit.template_amounts[row] > 0) & (weights > 0))
         if not len(present):
             continue
-        counts = _placed(fit, row)[present] * fit.template_amounts[row][present, np.newaxis]
+        counts = _placed(fit, row, room)[present] * fit.template_amounts[row][present, np.newaxis]
         spread = fit.fitted[row] if fit.poisson else fit.variances[row]
         more[row] = weights[present] @ np.sum(counts**2 / spread, axis=1)
     return more
