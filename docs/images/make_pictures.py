@@ -1,4 +1,4 @@
-"""Draw the picture of the README from the simulated demonstration data.
+"""Draw the pictures of the README from simulated spectra.
 
 Run it as ``python docs/images/make_pictures.py``; it writes beside itself. The same version of the
 libraries gives the same picture.
@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 import spectraloom as sl
+from spectraloom.analyze.manifold import InterpolatedSignature
+from spectraloom.generate import demo_detectors, simulate_gamma
 
 SHOWN = {"Ba133", "Co60", "Cs137", "background"}
 MOST_COUNTS = 9_000  # enough to see the lines, few enough to see the noise
@@ -31,5 +35,23 @@ def decomposed() -> bytes:
     return sl.plot.as_png(sl.plot.plot_denoised(mixtures, result, row, model=model), dpi=120)
 
 
+def deforming() -> bytes:
+    """Two signatures that change with the thickness of steel around the source, as PNG."""
+    steel = 0.03 * 1.5 ** np.arange(12)  # cm
+    spectra = simulate_gamma(
+        ["Ba133", "Cs137"],
+        demo_detectors()["east"],
+        520,
+        counts=(1e5, 1e5),
+        absorbers=[None, *(("Fe", float(each)) for each in steel)],
+        seed=0,
+    )
+    in_mm = spectra.with_columns(thickness=10.0 * spectra.columns["thickness"])
+    signatures = InterpolatedSignature.from_spectra(in_mm)
+    return sl.plot.as_png(sl.plot.plot_deformation(signatures), dpi=110)
+
+
 if __name__ == "__main__":
-    (Path(__file__).parent / "decomposed.png").write_bytes(decomposed())
+    here = Path(__file__).parent
+    (here / "decomposed.png").write_bytes(decomposed())
+    (here / "deforming.png").write_bytes(deforming())

@@ -146,5 +146,8 @@ def test_links_to_files_lead_somewhere(page: str) -> None:
     assert not missing, f"{page}: {', '.join(missing)}"
 
 
-def test_picture_of_the_readme_is_small() -> None:
-    assert (ROOT / "docs" / "images" / "decomposed.png").stat().st_size < 200_000
+def test_pictures_of_the_readme_are_small() -> None:
+    shown = re.findall(r"\]\((docs/images/\w+\.png)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert len(shown) >= 2
+    for picture in shown:
+        assert (ROOT / picture).stat().st_size < 200_000, picture

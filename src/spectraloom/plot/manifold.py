@@ -82,7 +82,7 @@ def plot_deformation(
             _frame(ax, signatures.axis, shapes[:, number])
             ax.set_title(plain(name))
             ax.set_ylabel("Part of the counts\nper channel")
-        axes[-1, 0].set_xlabel(axis_label(signatures.axis))
+        _label_below(axes[-1, 0], signatures.axis, shapes)
         _color_bar(figure, axes[:, 0], first, colors)
     return figure
 
@@ -119,6 +119,7 @@ def plot_estimated(
         {"color": PALETTE[4], "linestyle": "-", "linewidth": 0.9},
     ]
     own: dict[str, Any] = {"color": PALETTE[0], "linewidth": 1.6}
+    everything: list[FloatArray] = []
     true: dict[str, Any] = {"color": "black", "linestyle": ":", "linewidth": 1.1}
     with drawing(len(values), height=1.4 + 2.0 * len(values), sharex=True) as (figure, axes):
         for ax, (name, value) in zip(axes[:, 0], values.items(), strict=True):
@@ -135,9 +136,10 @@ def plot_estimated(
                 shape = np.asarray(known[name], dtype=np.float64)
                 draw_spectrum(ax, signatures.axis, shape / shape.sum(), **dict(true))
             _frame(ax, signatures.axis, np.stack(shown))
+            everything.append(np.stack(shown))
             ax.set_title(title)
             ax.set_ylabel("Part of the counts")
-        axes[-1, 0].set_xlabel(axis_label(signatures.axis))
+        _label_below(axes[-1, 0], signatures.axis, np.concatenate(everything))
         keys = [line_key(**look) for look in (*ends, own)]
         texts = [_with_unit(one, one.low), _with_unit(one, one.high), "estimated"]
         if known:
@@ -218,6 +220,15 @@ def _require_sources(names: Sequence[str], signatures: SignatureModel) -> None:
 
 def _frame(ax: Axes, axis: Axis, shapes: FloatArray) -> None:
     frame_spectrum(ax, axis, np.maximum(shapes, shapes.max() * _DECADES), log=True)
+
+
+def _label_below(ax: Axes, axis: Axis, shapes: FloatArray) -> None:
+    """Label of the horizontal axis, which ends where nothing more is seen of any signature."""
+    flat = shapes.reshape(-1, axis.n_channels)
+    seen = np.flatnonzero((flat > _DECADES * flat.max(axis=1, keepdims=True)).any(axis=0))
+    last = min(int(seen[-1]) + 1 + axis.n_channels // 50, len(axis.values) - 1)
+    ax.set_xlim(right=float(axis.values[last]))
+    ax.set_xlabel(axis_label(axis))
 
 
 def _colors() -> Colormap:

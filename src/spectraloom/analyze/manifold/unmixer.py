@@ -129,7 +129,7 @@ class ManifoldUnmixer(SpectralEstimator):
 
     References
     ----------
-    M. T. Phan et al., SemSun and MoSeVa; see the page on signatures that deform.
+    Phan et al., SemSun (2024), and MoSeVa; the page on signatures that deform has the formulas.
     """
 
     def __init__(
