@@ -17,7 +17,7 @@ from spectraloom.data import Spectra
 from spectraloom.evaluate.sphere_mixtures import fixed_table
 from spectraloom.evaluate.sphere_trial import SphereTrial, expected_of
 
-_N = 2000
+_N = 5000
 _MOST = 4  # sources in a spectrum
 _COUNTS = (200.0, 1e5)
 _BACKGROUND = (0.1, 0.9)
@@ -46,7 +46,8 @@ def judge_identification(
     -------
     dict
         ``accuracy`` (of single decisions), ``ppr`` (perfect sets), ``fpr`` and ``fnr`` (spectra
-        with a source too many, or too few), ``micro_f1``, ``count_error`` (mean relative),
+        with a source too many, or too few), ``fpr_of_possible`` (of the spectra that lack any
+        source of the library), ``micro_f1``, ``count_error`` (mean relative),
         ``coverage95`` (in perfect sets), ``per_second``; ``adaptive`` on coarser bins; and
         ``ceiling``, the same selection with the true shapes known.
     """
@@ -116,6 +117,7 @@ def _set_scores(
         "accuracy": float((chosen == there).mean()),
         "ppr": float(right.mean()),
         "fpr": float((chosen & ~there).any(axis=1).mean()),
+        "fpr_of_possible": float((chosen & ~there)[~there.all(axis=1)].any(axis=1).mean()),
         "fnr": float((~chosen & there).any(axis=1).mean()),
         "micro_f1": float(2.0 * both.sum() / max(2.0 * both.sum() + wrong, 1.0)),
         "count_error": float(relative.mean()) if relative.size else float("nan"),
