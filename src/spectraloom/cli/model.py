@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     AnyTraining = Training | IdentifierTraining | ManifoldTraining
 
 _BACKGROUND = "background"
+_DEFORMING = ("deformation", "unit", "signatures", "individual", "broadening")
 
 
 def train(
@@ -84,33 +85,17 @@ def train(
     """
     from spectraloom.analyze import save
     from spectraloom.workflow import attribution
-    from spectraloom.workflow.prepare import require_label
     from spectraloom.workflow.target import require_folder, require_target
 
     require_target(out, sources=sources)
     page = None if report is None else require_folder(report) / "report.html"
-    deforming = {
-        "deformation": deformation,
-        "unit": unit,
-        "signatures": signatures,
-        "individual": individual or None,
-        "broadening": broadening,
-    }
+    deforming = (deformation, unit, signatures, individual or None, broadening)
     settings = _settings(
         model, min_share, variants, background, window, false_alarm_rate, gain, deforming
     )
     with progress_bar(as_json) as progress:
         progress(0.0, "reading")
-        spectra = _read_training(
-            model,
-            sources,
-            detectors=listed(detectors),
-            labels=listed(labels),
-            limit=limit,
-            seed=seed,
-        )
-        if background != _BACKGROUND:
-            require_label(spectra, background)
+        spectra = _read_training(model, sources, background, detectors, labels, limit, seed)
         done = _trained(
             model, spectra, settings, outliers, holdout=holdout, seed=seed, progress=progress
         )
@@ -126,12 +111,28 @@ def train(
     print_attribution(owner)
 
 
-def _read_training(model: str, sources: list[str], **chosen: Any) -> Any:
+def _read_training(
+    model: str,
+    sources: list[str],
+    background: str,
+    detectors: str | None,
+    labels: str | None,
+    limit: int | None,
+    seed: int,
+) -> Any:
+    """Training spectra on one axis, as the kind of model wants them."""
     from spectraloom.workflow import read_deforming, read_prepared
+    from spectraloom.workflow.prepare import require_label
 
+    chosen: dict[str, Any] = {"detectors": listed(detectors), "labels": listed(labels)}
+    chosen |= {"limit": limit, "seed": seed}
     if model == "manifold":
-        return read_deforming(sources, **chosen)
-    return read_prepared(sources, whole_counts=model == "identify", **chosen)
+        spectra = read_deforming(sources, **chosen)
+    else:
+        spectra = read_prepared(sources, whole_counts=model == "identify", **chosen)
+    if background != _BACKGROUND:
+        require_label(spectra, background)
+    return spectra
 
 
 def _trained(model: str, spectra: Any, settings: Any, outliers: bool, **shared: Any) -> AnyTraining:
@@ -153,16 +154,17 @@ def _settings(
     window: tuple[float, float] | None,
     false_alarm_rate: float | None,
     gain: float | None,
-    deforming: dict[str, Any],
+    deforming: tuple[Any, ...],
 ) -> Any:
     """Unfitted model; what was not given keeps the default of the model."""
     from spectraloom.analyze import Identifier, SupervisedNMF
 
+    own = dict(zip(_DEFORMING, deforming, strict=True))
     if model == "manifold":
         rest = {"min_share": min_share, "variants": variants, "gain": gain, "window": window}
         rates = {"false_alarm_rate": false_alarm_rate, "background": background}
-        return deforming_model({**deforming, **rest, **rates})
-    for name, value in deforming.items():
+        return deforming_model({**own, **rest, **rates})
+    for name, value in own.items():
         if value is not None:
             raise typer.BadParameter(f"--{name} goes with --model manifold")
     number: int | str | None = variants
