@@ -24,6 +24,7 @@ COMMANDS = (
     "outlier",
     "alarms",
     "simulate",
+    "nuclide",
     "bench gamma-flow",
 )
 

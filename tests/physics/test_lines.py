@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spectraloom.errors import LabelError
+from spectraloom.errors import DataError, LabelError
 from spectraloom.physics.gamma import BACKGROUND, lines, sources
 
 # photons per decay, %: values of two evaluations (UKDD-2012 and ENSDF) or more agree with these
@@ -58,8 +58,17 @@ def test_background_holds_the_three_natural_families() -> None:
     assert rate[2614.55] == pytest.approx(30 * 0.3594 * 0.9983, rel=1e-3)
 
 
+def test_any_nuclide_has_lines_however_it_is_written() -> None:
+    np.testing.assert_array_equal(lines("Cs-137"), lines("Cs137"))
+    sodium = lines("Na-22")
+    assert sodium.energies.tolist() == [511.0, 1274.54]
+    assert lines("Ir192").energies.size > 10
+    with pytest.raises(DataError, match="neither H-3 nor a daughter"):
+        lines("H-3")
+
+
 def test_tables_are_read_only_and_unknown_sources_refused() -> None:
     with pytest.raises(ValueError, match="read-only"):
         lines("Cs137").energies[0] = 1.0
-    with pytest.raises(LabelError, match="known sources: Am241"):
-        lines("Cs-137")
+    with pytest.raises(LabelError, match=r"Cs-134.*known sources: Am241"):
+        lines("Cs-133")

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from spectraloom import __version__
-from spectraloom.cli import analysis, bench, demo, model, series, spectra
+from spectraloom.cli import analysis, bench, demo, model, nuclide, series, spectra
 from spectraloom.cli.show import one_line
 from spectraloom.errors import SpectraloomError
 
@@ -38,6 +38,7 @@ for _command in (
     model.outlier,
     series.alarms,
     spectra.simulate,
+    nuclide.nuclide,
 ):
     app.command()(_command)
 bench_app.command("gamma-flow")(demo.bench_gamma_flow)

@@ -23,9 +23,10 @@ from spectraloom.physics.gamma import (
     Absorber,
     GammaDetector,
     expected_spectrum,
-    materials,
+    material,
     sources,
 )
+from spectraloom.physics.gamma import nuclides as nuclide_names
 
 _CHUNK = 1024  # spectra whose expectation is held in memory at a time
 _SHARES_OF_MIXTURES = 3.0  # Dirichlet: equal shares are likely, a share below 5 % is rare
@@ -64,8 +65,9 @@ def simulate_gamma(
     Parameters
     ----------
     nuclides : sequence of str or sequence of sequences of str
-        What a spectrum may hold: names out of :func:`spectraloom.physics.gamma.sources`, or
-        several of them for a mixture. All entries come equally often, in random order.
+        What a spectrum may hold: names out of :func:`spectraloom.physics.nuclides` or
+        ``"background"``, or several of them for a mixture. All entries come equally often, in
+        random order.
     detector : GammaDetector
         The detector; its axis becomes that of the spectra.
     n : int
@@ -220,7 +222,7 @@ def _describe(layer: Absorber | None) -> str:
 def _as_label_sets(nuclides: Sequence[str | Sequence[str]]) -> tuple[LabelSet, ...]:
     if isinstance(nuclides, str):
         raise DataError(f"nuclides is a sequence, not a text: write [{nuclides!r}]")
-    known = sources()
+    known = {*nuclide_names(), BACKGROUND}
     sets = tuple((entry,) if isinstance(entry, str) else tuple(entry) for entry in nuclides)
     if not sets or not all(sets):
         raise DataError("there must be at least one nuclide in every entry of nuclides")
@@ -229,7 +231,7 @@ def _as_label_sets(nuclides: Sequence[str | Sequence[str]]) -> tuple[LabelSet, .
         if unknown:
             raise LabelError(
                 f"cannot simulate {', '.join(map(repr, unknown))}; known sources: "
-                f"{', '.join(known)}"
+                f"{', '.join(sources())}, and all of spectraloom.physics.nuclides()"
             )
         if len(set(entry)) < len(entry):
             raise DataError(f"the mixture {entry} names a nuclide twice")
@@ -245,13 +247,9 @@ def _as_absorbers(absorbers: Sequence[Absorber | None]) -> tuple[Absorber | None
     layers = tuple(None if layer is None else (layer[0], float(layer[1])) for layer in absorbers)
     if not layers:
         raise DataError("absorbers is empty: give (None,) for bare sources")
-    known = materials()
     for layer in layers:
-        if layer is not None and layer[0] not in known:
-            raise LabelError(
-                f"no cross sections are known for the absorber {layer[0]!r}; known materials: "
-                f"{', '.join(known)}"
-            )
+        if layer is not None:
+            material(layer[0]).require_density()
         if layer is not None and not (np.isfinite(layer[1]) and layer[1] >= 0):
             raise DataError(f"the thickness of an absorber is 0 cm or more, got {layer}")
     return layers

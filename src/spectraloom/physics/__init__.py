@@ -3,5 +3,23 @@
 from __future__ import annotations
 
 from spectraloom.physics import gamma
+from spectraloom.physics.gamma import (
+    Material,
+    Nuclide,
+    material,
+    materials,
+    mixture,
+    nuclide,
+    nuclides,
+)
 
-__all__ = ["gamma"]
+__all__ = [
+    "Material",
+    "Nuclide",
+    "gamma",
+    "material",
+    "materials",
+    "mixture",
+    "nuclide",
+    "nuclides",
+]

@@ -1,23 +1,31 @@
-"""Gamma and x-ray lines of the sources that the simulator knows.
-
-The table ``tables/lines.json`` keeps emitters and sources apart: the 662 keV line belongs to
-Ba-137m, and Cs-137 is a source that feeds it. Where the values come from is written in the table.
-"""
+"""Strong lines of the sources that the simulator knows, and of any nuclide."""
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
-from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from spectraloom._typing import FloatArray
-from spectraloom.errors import LabelError
+from spectraloom.errors import DataError, LabelError
+from spectraloom.physics.gamma.emission import EmissionLines
+from spectraloom.physics.gamma.nuclides import Nuclide, nuclide
 
 BACKGROUND = "background"
 """Name of the natural background: K-40 and the series of U-238 and Th-232 in soil."""
+
+_SOURCES = ("Am241", "Ba133", "Co60", "Cs137", "Eu152", "K40", "Ra226", "U235", "U238")
+# Bq/kg of each emitter in soil: median activities of 400 of K-40, 35 of U-238 and 30 of Th-232
+# (UNSCEAR 2000, annex B), both series in equilibrium down to lead; Bi-212 feeds Tl-208 by 0.3594.
+_SOIL = (
+    {"K40": 400.0}
+    | dict.fromkeys(("U238", "Th234", "Pa234m", "Ra226", "Pb214", "Bi214"), 35.0)
+    | dict.fromkeys(("Ac228", "Ra224", "Pb212", "Bi212"), 30.0)
+    | {"Tl208": 30.0 * 0.3594}
+)
+_LEAST_INTENSITY = 1e-3
+_LEAST_ENERGY, _MOST_ENERGY = 10.0, 2800.0  # keV; what the detector model takes
 
 
 class Lines(NamedTuple):
@@ -37,18 +45,21 @@ class Lines(NamedTuple):
 
 
 def sources() -> tuple[str, ...]:
-    """Names of all sources, the background included."""
-    return tuple(_table()["sources"])
+    """Names of the sources that are simulated by default, the background included."""
+    return (*_SOURCES, BACKGROUND)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def lines(source: str) -> Lines:
-    """Lines of a source with the daughters that it is in equilibrium with.
+    """Strong lines of a source with the daughters that it is in equilibrium with.
+
+    Lines of 10 to 2800 keV with at least 0.001 photons per decay of the source (in soil, of their
+    emitter). All others are in :attr:`Nuclide.lines <spectraloom.physics.gamma.Nuclide>`.
 
     Parameters
     ----------
     source : str
-        A name out of :func:`sources`, e.g. ``"Cs137"``.
+        A nuclide, e.g. ``"Cs137"``, or ``"background"``.
 
     Returns
     -------
@@ -58,26 +69,42 @@ def lines(source: str) -> Lines:
     Raises
     ------
     LabelError
-        If the source is not in the table.
+        If the source is not in the tables.
+    DataError
+        If it has no such lines.
     """
-    table = _table()
-    if source not in table["sources"]:
-        raise LabelError(
-            f"no lines are known for {source!r}; known sources: {', '.join(table['sources'])}"
+    if source == BACKGROUND:
+        pairs = [
+            (energy, rate * intensity)
+            for name, rate in _SOIL.items()
+            for energy, intensity in _strong(nuclide(name).own_lines)
+        ]
+    else:
+        pairs = _strong(_named(source).lines)
+    if not pairs:
+        raise DataError(
+            f"neither {source} nor a daughter in equilibrium with it emits photons of "
+            f"{_LEAST_ENERGY:g} to {_MOST_ENERGY:g} keV in {_LEAST_INTENSITY:.1%} of its decays"
         )
-    pairs = sorted(
-        (energy, rate * intensity)
-        for emitter, rate in table["sources"][source].items()
-        for energy, intensity in table["emitters"][emitter]
-    )
-    energies, intensities = np.array(pairs, dtype=np.float64).T.copy()
+    energies, intensities = np.array(sorted(pairs), dtype=np.float64).T.copy()
     energies.flags.writeable = False
     intensities.flags.writeable = False
     return Lines(energies, intensities)
 
 
-@lru_cache(maxsize=1)
-def _table() -> dict[str, Any]:
-    text = files("spectraloom.physics.gamma").joinpath("tables/lines.json").read_text("utf-8")
-    table: dict[str, Any] = json.loads(text)
-    return table
+def _strong(found: EmissionLines) -> list[tuple[float, float]]:
+    """Energies and intensities of the lines that stand out."""
+    return [
+        (line.energy, line.intensity)
+        for line in found.at_least(_LEAST_INTENSITY).rows
+        if _LEAST_ENERGY <= line.energy <= _MOST_ENERGY
+    ]
+
+
+def _named(source: str) -> Nuclide:
+    try:
+        return nuclide(source)
+    except LabelError as error:
+        raise LabelError(
+            f"{error} (known sources: {', '.join(sources())}, and all nuclides)"
+        ) from None
