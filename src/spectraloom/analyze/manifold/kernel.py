@@ -41,6 +41,7 @@ _SHORTENINGS = 25
 _GOOD = 0.3  # a step is good if the misfit falls by this part of the slope along it
 _ROUNDING = 1e-14  # relative error of a deviance, per count
 _REACH = 0.25  # part of its range that a latent moves at a time: the model is local
+_IDLE = 4  # steps in a row that gain less than the tolerance, though more was expected, end a fit
 BLIND = 1e-12  # information on a latent, of its range, under which nothing is known of it
 
 
@@ -200,9 +201,10 @@ def _move(nodes, edges, a, s, room):  # type: ignore[no-untyped-def]
 def _advance(  # type: ignore[no-untyped-def]
     y, variance, poisson, edges, nodes, prior, a, s, size, slope, leaving, slack, room
 ):
-    """Go along the step as far as the misfit falls well; False if it does not fall at all.
+    """Go along the step as far as the misfit falls well; -1 if it does not fall at all.
 
-    A parabola with the slope at the start and the value at the end says how far to go instead.
+    Returns by how much it fell, zero if amounts had to leave. A parabola with the slope at the
+    start and the value at the end says how far to go instead.
     """
     mu, new_mu = room.channel[MU], room.channel[NEW_MU]
     before = prior_misfit(s, prior) + _aim_misfit(a, prior)
@@ -217,11 +219,11 @@ def _advance(  # type: ignore[no-untyped-def]
             a[:] = room.new_a
             s[:] = room.new_s
             mu[:] = new_mu
-            return True
+            return 0.0 if leaving else max(won, 0.0)
         bend = (2.0 * slope * part - won) / part**2
         part = min(max(slope / bend, 0.1 * part), 0.7 * part)
     _move(nodes, edges, a, s, room)
-    return False
+    return -1.0
 
 
 @compiled
@@ -251,6 +253,7 @@ def fit_one(  # type: ignore[no-untyped-def]
     slack = y.sum() if poisson else misfit(y, variance, room.channel[MU], poisson)
     slack *= _ROUNDING
     taken = 0
+    idle = 0
     settled = held = False
     while not settled and taken < _ITERATIONS:
         taken += 1
@@ -264,13 +267,15 @@ def fit_one(  # type: ignore[no-untyped-def]
         for i in range(size):
             slope += room.parameter[GRADIENT, i] * room.parameter[STEP, i]
         settled = slope <= tolerance + slack and not leaving
-        advanced = _advance(
+        won = _advance(
             y, variance, poisson, edges, nodes, prior, a, s, size, slope, leaving, slack, room
         )
         if len(s):
             templates_at(nodes, s, allowed & (a <= 0.0), room)
             slopes_at(nodes, edges, s, a, room)
-        if not advanced:
+        idle = idle + 1 if won <= tolerance + slack and not leaving else 0
+        settled = settled or (idle >= _IDLE and taken > _FISHER)
+        if won < 0.0:
             # A minimum at a kink, where a template leaves the data, has slopes on both sides:
             # the latents stay, the amounts go on.
             if held or not len(s):
