@@ -148,6 +148,19 @@ def test_progress_is_told(world, rng) -> None:
 # -- what may be in the data ----------------------------------------------------------------------
 
 
+def test_fits_end_where_next_to_nothing_is_known(world, rng) -> None:
+    # Shields of their own, no tie, few counts: the curvature is far from the expected one.
+    amounts = 100 * np.array([0.2, 0.12, 0.18, 0.5])
+    spectra = world.draw(rng, amounts, n=300)
+    fit = fit_manifold(spectra, world.table(Latents(individual=True)))
+    assert fit.converged.all()
+    again = fit_manifold(spectra, fit.table, start=fit.latents)
+    better = fit.deviance - again.deviance
+    # Now and then another start finds a valley that is a little deeper.
+    assert np.quantile(better, 0.97) < 5e-3
+    assert better.max() < 0.3
+
+
 @pytest.mark.parametrize("latents", CHOICES, ids=["common", "known", "individual", "all"])
 def test_a_spectrum_without_counts_answers_nothing(world, latents: Latents) -> None:
     fit = fit_manifold(Spectra(np.zeros((1, 96), dtype=int), world.signatures.axis),
