@@ -174,6 +174,17 @@ def test_two_thousand_spectra_take_less_than_a_second() -> None:
     assert time.process_time() - start < 1.0
 
 
+def test_any_nuclide_and_material_can_be_simulated() -> None:
+    spectra = simulate_gamma(
+        ["Ir192", "Na22"], EAST, 4, absorbers=[("stainless steel", 0.5)], counts=(1e4, 1e4), seed=3
+    )
+    assert set(spectra.columns["material"].tolist()) == {"stainless steel"}
+    energies = EAST.axis.centers
+    sodium = spectra.values[np.asarray(spectra.columns["true_Na22"]) > 0].sum(axis=0)
+    peak = sodium[np.abs(energies - 511.0) < 25].mean()
+    assert peak > 2.0 * sodium[np.abs(energies - 600.0) < 25].mean()  # annihilation photons
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -191,6 +202,8 @@ def test_two_thousand_spectra_take_less_than_a_second() -> None:
         ({"absorbers": []}, DataError, "bare sources"),
         ({"absorbers": [("wood", 1.0)]}, LabelError, "known materials"),
         ({"absorbers": [("Pb", -1.0)]}, DataError, "0 cm or more"),
+        ({"absorbers": [("Gd2O2S", 1.0)]}, DataError, "density of 'Gd2O2S' is not known"),
+        ({"nuclides": ["H3"]}, DataError, "neither H3 nor a daughter"),
         ({"live_time": -1.0}, DataError, "live_time"),
         ({"gain_drift": 0.5}, DataError, "gain_drift"),
     ],

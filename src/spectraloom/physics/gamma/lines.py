@@ -54,7 +54,7 @@ def lines(source: str) -> Lines:
     """Strong lines of a source with the daughters that it is in equilibrium with.
 
     Lines of 10 to 2800 keV with at least 0.001 photons per decay of the source (in soil, of their
-    emitter). All others are in :attr:`Nuclide.lines <spectraloom.physics.gamma.Nuclide>`.
+    emitter). A :class:`~spectraloom.physics.gamma.Nuclide` has them all.
 
     Parameters
     ----------
