@@ -16,6 +16,9 @@ def bench_steel_sphere(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="File for the numbers; '-' prints them.")
     ] = None,
+    n: Annotated[
+        int, typer.Option("--spectra", min=20, help="Spectra for each protocol and count level.")
+    ] = 1000,
     networks: Annotated[
         bool, typer.Option(help="Train interpolatory autoencoders, too (needs the extra deep).")
     ] = True,
@@ -35,7 +38,7 @@ def bench_steel_sphere(
     with progress_bar(printed) as progress:
         progress(0.0, "reading")
         numbers = run_steel_sphere_benchmark(
-            read_groups(data), networks=networks, progress=progress
+            read_groups(data), n=n, networks=networks, progress=progress
         )
     numbers["provenance"] = {"spectraloom": __version__, "data": data.resolve().name}
     if printed:

@@ -17,7 +17,6 @@ from spectraloom.data import Spectra
 from spectraloom.evaluate.sphere_mixtures import fixed_table
 from spectraloom.evaluate.sphere_trial import SphereTrial, expected_of
 
-_N = 5000
 _MOST = 4  # sources in a spectrum
 _COUNTS = (200.0, 1e5)
 _BACKGROUND = (0.1, 0.9)
@@ -27,7 +26,7 @@ _Z95 = 1.959964
 
 
 def judge_identification(
-    trial: SphereTrial, model: TabulatedSignature, *, n: int = _N
+    trial: SphereTrial, model: TabulatedSignature, *, n: int
 ) -> dict[str, Any]:
     """Sets of sources in random mixtures at thicknesses that the model has not seen.
 

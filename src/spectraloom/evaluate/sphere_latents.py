@@ -43,7 +43,7 @@ def shifted(rows: FloatArray, axis: Axis, gain: float) -> FloatArray:
 
 
 def judge_latents(
-    trial: SphereTrial, protocol: Protocol, model: TabulatedSignature, *, n: int = 300
+    trial: SphereTrial, protocol: Protocol, model: TabulatedSignature, *, n: int
 ) -> dict[str, Any]:
     """Thickness, gain and resolution fitted together where all three are off.
 
@@ -147,7 +147,7 @@ def _bounds(
 
 
 def judge_drift(
-    trial: SphereTrial, drift: Spectra | None, model: TabulatedSignature, *, n: int = 50
+    trial: SphereTrial, drift: Spectra | None, model: TabulatedSignature, *, n: int
 ) -> dict[str, Any]:
     """Gain and amounts of mixtures of spectra that were simulated with a shifted gain.
 
@@ -249,7 +249,7 @@ def _count_bias(trial: SphereTrial, model: TabulatedSignature, seed: int) -> Flo
 
 
 def misfit_rates(
-    trial: SphereTrial, protocol: Protocol, model: TabulatedSignature, *, n: int = 500
+    trial: SphereTrial, protocol: Protocol, model: TabulatedSignature, *, n: int
 ) -> dict[str, Any]:
     """How often the misfit alarm is raised: by a true model, and by a gain shift it leaves out.
 

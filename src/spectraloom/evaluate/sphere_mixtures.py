@@ -18,7 +18,6 @@ from spectraloom.data import Spectra
 from spectraloom.evaluate.sphere_trial import Protocol, SphereTrial, bound_of, expected_of
 
 COUNTS = (2500, 100_000)
-_N = 1000
 _N_SLOW = 20  # for the alternating scheme
 _Z95 = 1.959964
 
@@ -35,7 +34,7 @@ def judge_protocol(
     protocol: Protocol,
     models: dict[str, TabulatedSignature],
     *,
-    n: int = _N,
+    n: int,
     slow: int = _N_SLOW,
 ) -> dict[str, Any]:
     """Errors over the bound, coverage and speed for every number of counts.
@@ -112,7 +111,7 @@ def _judge_fit(
 
 
 def judge_everywhere(
-    trial: SphereTrial, protocol: Protocol, model: TabulatedSignature, *, n: int = 60
+    trial: SphereTrial, protocol: Protocol, model: TabulatedSignature, *, n: int
 ) -> dict[str, Any]:
     """The mixture of a protocol behind every held-out thickness in turn.
 
@@ -258,7 +257,7 @@ def fixed_table(trial: SphereTrial, rows: FloatArray, names: Sequence[str]) -> M
 
 
 def judge_own_thicknesses(
-    trial: SphereTrial, model: TabulatedSignature, *, n: int = 200
+    trial: SphereTrial, model: TabulatedSignature, *, n: int
 ) -> dict[str, Any]:
     """Every source behind another thickness: fitted with one for all, and with one for each.
 

@@ -16,6 +16,7 @@ from spectraloom.analyze.manifold.knots import choose_knots
 from spectraloom.analyze.manifold.signature import TabulatedSignature
 from spectraloom.analyze.manifold.table import manifold_table
 from spectraloom.data.spectra import Spectra
+from spectraloom.errors import DataError
 from spectraloom.evaluate.sphere_identify import judge_identification
 from spectraloom.evaluate.sphere_latents import (
     fidelity,
@@ -42,12 +43,13 @@ from spectraloom.evaluate.steel_sphere_data import prepare_steel_sphere
 
 Progress = Callable[[float, str], None]
 FEW_KNOTS = 7
-_SPEED = 2000
+_FEWEST = 20
 
 
 def run_steel_sphere_benchmark(
     groups: Sequence[Spectra],
     *,
+    n: int = 1000,
     networks: bool = True,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -57,6 +59,9 @@ def run_steel_sphere_benchmark(
     ----------
     groups : sequence of Spectra
         Spectra of the layout, with a background.
+    n : int
+        Spectra for each protocol and number of counts, at least 20; the other parts take a fixed
+        share of it.
     networks : bool
         Whether to train the interpolatory autoencoders too; needs torch.
     progress : callable, optional
@@ -71,6 +76,8 @@ def run_steel_sphere_benchmark(
     DataError
         If the spectra are not of the layout, or there is no background.
     """
+    if n < _FEWEST:
+        raise DataError(f"the benchmark draws at least {_FEWEST} spectra, got {n}")
     report = progress or (lambda _fraction, _text: None)
     report(0.0, "preparing")
     started = time.perf_counter()
@@ -83,8 +90,8 @@ def run_steel_sphere_benchmark(
     learned: dict[str, Any] = {}
     if networks:
         learned = _learn(trial, models, lambda f, text: report(0.05 + 0.5 * f, text))
-    results = _judge(trial, models, knots, lambda f, text: report(0.55 + 0.43 * f, text))
-    results["drift"] = judge_drift(trial, sets.drift, models["interpolated"])
+    results = _judge(trial, models, (n, knots), lambda f, text: report(0.55 + 0.43 * f, text))
+    results["drift"] = judge_drift(trial, sets.drift, models["interpolated"], n=max(n // 20, 2))
     results["iae"] = {
         **(learned.get("iae_joint") or {}),
         "individual": learned.get("iae_individual"),
@@ -103,30 +110,35 @@ def run_steel_sphere_benchmark(
 
 
 def _judge(
-    trial: SphereTrial, models: dict[str, TabulatedSignature], knots: int, report: Progress
+    trial: SphereTrial,
+    models: dict[str, TabulatedSignature],
+    numbers: tuple[int, int],
+    report: Progress,
 ) -> dict[str, Any]:
+    """Judge all protocols; `numbers` are those of spectra and of knots."""
+    n, knots = numbers
     protocols = protocols_of(trial)
     first, model = protocols[0], models["interpolated"]
     results: dict[str, Any] = {}
     for number, protocol in enumerate(protocols):
         report(0.4 * number / len(protocols), f"unmixing, {protocol.name}")
-        results[protocol.name] = judge_protocol(trial, protocol, models)
+        results[protocol.name] = judge_protocol(trial, protocol, models, n=n)
     results["reference"] = {
         one.name: {count: level.pop("reference") for count, level in results[one.name].items()}
         for one in protocols
     }
     report(0.4, "unmixing at all thicknesses")
-    results["everywhere"] = judge_everywhere(trial, first, model)
+    results["everywhere"] = judge_everywhere(trial, first, model, n=max(n // 16, 2))
     report(0.5, "several thicknesses")
-    results["multi"] = judge_own_thicknesses(trial, model)
+    results["multi"] = judge_own_thicknesses(trial, model, n=n // 5)
     report(0.55, "thickness, gain and resolution")
-    results["latents"] = judge_latents(trial, first, model)
-    results["misfit"] = misfit_rates(trial, first, model)
+    results["latents"] = judge_latents(trial, first, model, n=n // 3)
+    results["misfit"] = misfit_rates(trial, first, model, n=n // 2)
     report(0.65, "identifying")
     own = _interpolated(trial.training_spectra(trial.identify_training), knots)
-    results["ident"] = judge_identification(trial, own)
+    results["ident"] = judge_identification(trial, own, n=5 * n)
     report(0.95, "measuring speed")
-    results["speed"] = _speed(trial, first, model)
+    results["speed"] = _speed(trial, first, model, 2 * n)
     return results
 
 
@@ -180,7 +192,9 @@ def _learn(
     return found
 
 
-def _speed(trial: SphereTrial, protocol: Protocol, model: TabulatedSignature) -> dict[str, Any]:
+def _speed(
+    trial: SphereTrial, protocol: Protocol, model: TabulatedSignature, n: int
+) -> dict[str, Any]:
     """Fits per second of one core, on all channels and on adaptive bins."""
     shares = np.array([protocol.shares.get(name, 0.0) for name in trial.names])
     shares = np.append(shares, 1.0 - shares.sum())
@@ -192,13 +206,13 @@ def _speed(trial: SphereTrial, protocol: Protocol, model: TabulatedSignature) ->
     answers: dict[str, Any] = {"channels": trial.axis.n_channels, "bins": len(edges) - 1}
     for counts in COUNTS:
         expected = counts * expected_of(trial, everywhere, shares)
-        spectra = Spectra(draws(expected, _SPEED), trial.axis)
+        spectra = Spectra(draws(expected, n), trial.axis)
         fits, level = [], {}
         for key, table in (("unbinned_per_second", fine), ("adaptive_per_second", coarse)):
             fit_manifold(spectra[:1], table, threads=1)
             started = time.perf_counter()
             fits.append(fit_manifold(spectra, table, threads=1))
-            level[key] = _SPEED / (time.perf_counter() - started)
+            level[key] = n / (time.perf_counter() - started)
         level["information_kept"] = information_kept(*fits) ** 2
         answers[str(counts)] = level
     return answers
