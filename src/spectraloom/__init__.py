@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         process,
         workflow,
     )
-    from spectraloom.analyze import Identifier, SupervisedNMF, load, save
+    from spectraloom.analyze import Identifier, ManifoldUnmixer, SupervisedNMF, load, save
     from spectraloom.data import Axis, Calibration, Library, Result, Spectra
     from spectraloom.errors import SpectraloomError
     from spectraloom.io import read, read_groups, write
@@ -36,6 +36,7 @@ _HOME = {
     "Calibration": "spectraloom.data",
     "Identifier": "spectraloom.analyze",
     "Library": "spectraloom.data",
+    "ManifoldUnmixer": "spectraloom.analyze",
     "Result": "spectraloom.data",
     "Spectra": "spectraloom.data",
     "SpectraloomError": "spectraloom.errors",
@@ -66,6 +67,7 @@ __all__ = [
     "Calibration",
     "Identifier",
     "Library",
+    "ManifoldUnmixer",
     "Result",
     "Spectra",
     "SpectraloomError",

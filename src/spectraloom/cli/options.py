@@ -45,7 +45,9 @@ Variants = Annotated[
         show_default="1; identify 4",
     ),
 ]
-Outliers = Annotated[bool, typer.Option(help="Find an outlier boundary; identify always does.")]
+Outliers = Annotated[
+    bool, typer.Option(help="Find an outlier boundary; identify and manifold always do.")
+]
 FalseAlarmRate = Annotated[
     float | None,
     typer.Option(

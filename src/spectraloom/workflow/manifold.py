@@ -186,8 +186,8 @@ def held_out_values(
     source = _sources(spectra, model)
     if values.dtype.kind not in "iuf" or share == 0:
         return np.zeros(0)
-    inner = np.unique(values[source].astype(np.float64))[1:-1]
-    inner = inner[np.isfinite(inner)]
+    there = values[source].astype(np.float64)
+    inner = np.unique(there[np.isfinite(there)])[1:-1]
     wanted = round(share * len(inner))
     if len(inner) < _LEAST_INNER or wanted < 1:
         return np.zeros(0)
@@ -217,8 +217,8 @@ def try_out_manifold(model: ManifoldUnmixer, spectra: Spectra, *, seed: int = 0)
     model : ManifoldUnmixer
         Fitted, with a background.
     spectra : Spectra
-        Of single sources, in counts. Mixtures are drawn from their shapes, and from the background
-        of the model, so that their own noise is part of the error.
+        Of single sources, in counts. Mixtures are drawn from the sums of those of one source at one
+        value, and from the background of the model; their own noise is part of the error.
     seed : int
 
     Returns
@@ -235,11 +235,14 @@ def try_out_manifold(model: ManifoldUnmixer, spectra: Spectra, *, seed: int = 0)
     rng = np.random.default_rng(seed)
     under = background.templates.sum(axis=0)
     under = under / under.sum()
-    values = spectra.columns[model.deformation].astype(np.float64)
+    shapes = _shapes_at(model, spectra)
+    if not shapes:
+        return {}
     mixtures = {}
     for level in _LEVELS:
-        drawn = _draw_mixtures(model, spectra, values, under, level, rng)
-        mixtures[str(level)] = _compare(model, *drawn)
+        expected, truth, at = _draw_mixtures(model, shapes, under, level, rng)
+        drawn = Spectra(rng.poisson(expected), spectra.axis)
+        mixtures[str(level)] = _compare(model, drawn, truth, at)
     quiet = rng.poisson(np.tile(_LEVELS[0] * under, (10 * _TRIALS, 1)))
     alarms = model.predict(Spectra(quiet, spectra.axis)) != str(model.background)
     rate = rate_of(int(alarms.sum()), len(alarms), model.false_alarm_rate)
@@ -248,32 +251,42 @@ def try_out_manifold(model: ManifoldUnmixer, spectra: Spectra, *, seed: int = 0)
 
 def _draw_mixtures(
     model: ManifoldUnmixer,
-    spectra: Spectra,
-    values: FloatArray,
+    shapes: dict[float, dict[str, FloatArray]],
     under: FloatArray,
     level: int,
     rng: np.random.Generator,
-) -> tuple[Spectra, FloatArray, FloatArray]:
-    """Mixtures of sources at one value, the true amounts of all names, and the values."""
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Expected mixtures of sources at one value, true amounts of all names, and the values."""
     names = model.classes_.tolist()
-    labels = np.array([entry[0] for entry in spectra.labels])
-    areas = spectra.values.sum(axis=1, dtype=np.float64)
     truth, at = np.zeros((_TRIALS, len(names))), np.empty(_TRIALS)
-    expected = np.empty((_TRIALS, spectra.n_channels))
+    expected = np.empty((_TRIALS, len(under)))
     for row in range(_TRIALS):
-        at[row] = rng.choice(values)
-        there = np.flatnonzero((values == at[row]) & (areas > 0))
-        one_each = there[np.unique(labels[there], return_index=True)[1]]
-        size = int(rng.integers(1, min(_MOST_SOURCES, len(one_each)) + 1))
-        chosen = rng.choice(one_each, size=size, replace=False)
+        at[row] = rng.choice(sorted(shapes))
+        there = shapes[float(at[row])]
+        size = int(rng.integers(1, min(_MOST_SOURCES, len(there)) + 1))
+        chosen = rng.choice(sorted(there), size=size, replace=False).tolist()
         share = rng.uniform(*_UNDER)
         parts = _LEAST_SHARE + (1.0 - size * _LEAST_SHARE) * rng.dirichlet(np.ones(size))
         amounts = level * (1.0 - share) * parts
-        truth[row, [names.index(label) for label in labels[chosen]]] = amounts
+        truth[row, [names.index(name) for name in chosen]] = amounts
         truth[row, -1] = level * share
-        shapes = spectra.values[chosen] / areas[chosen, np.newaxis]
-        expected[row] = amounts @ shapes + level * share * under
-    return Spectra(rng.poisson(expected), spectra.axis), truth, at
+        expected[row] = amounts @ np.stack([there[name] for name in chosen])
+        expected[row] += level * share * under
+    return expected, truth, at
+
+
+def _shapes_at(model: ManifoldUnmixer, spectra: Spectra) -> dict[float, dict[str, FloatArray]]:
+    """Sums of the spectra of each source at each value, with unit area."""
+    values = spectra.columns[model.deformation].astype(np.float64)
+    sums: dict[float, dict[str, FloatArray]] = {}
+    for value, entry, row in zip(values.tolist(), spectra.labels, spectra.values, strict=True):
+        there = sums.setdefault(value, {})
+        there[entry[0]] = there.get(entry[0], np.zeros(len(row))) + row
+    shapes = {
+        value: {name: row / row.sum() for name, row in there.items() if row.sum() > 0}
+        for value, there in sums.items()
+    }
+    return {value: there for value, there in shapes.items() if there}
 
 
 def _compare(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from spectraloom._typing import Array, FloatArray
+from spectraloom.analyze.manifold.autoencoder import LearnedSignature
 from spectraloom.analyze.manifold.interpolated import InterpolatedSignature
 from spectraloom.analyze.manifold.misfit import left_out_errors
 from spectraloom.analyze.manifold.signature import (
@@ -109,7 +109,7 @@ def learn_signatures(
     knots: int | Sequence[float] = 7,
     seed: int | None = 0,
     progress: Callable[[float, str], None] | None = None,
-) -> SignatureModel:
+) -> InterpolatedSignature | LearnedSignature:
     """Learn signatures of single sources.
 
     Parameters
@@ -134,7 +134,6 @@ def learn_signatures(
     if model == "interpolated":
         return InterpolatedSignature.from_spectra(spectra, deformation, knots=knots)
     from spectraloom import nets
-    from spectraloom.analyze.manifold.autoencoder import LearnedSignature
 
     training = nets.TrainingSettings(seed=0 if seed is None else int(seed))
     return LearnedSignature.from_spectra(
@@ -147,7 +146,10 @@ def learn_signatures(
 
 
 def signature_errors(
-    spectra: Spectra, learned: SignatureModel, *, knots: int | Sequence[float]
+    spectra: Spectra,
+    learned: InterpolatedSignature | LearnedSignature,
+    *,
+    knots: int | Sequence[float],
 ) -> dict[str, float]:
     """Relative error of each signature at values of the deformation that it was not learned from.
 
@@ -158,7 +160,7 @@ def signature_errors(
     ----------
     spectra : Spectra
         Those of the training.
-    learned : SignatureModel
+    learned : InterpolatedSignature or LearnedSignature
     knots : int or sequence of float
 
     Returns
@@ -177,10 +179,9 @@ def signature_errors(
             lambda rest: InterpolatedSignature.from_spectra(rest, along, knots=knots),
             deformation=along.name,
         )
-    card: Any = getattr(learned, "card", {"networks": []})
     errors: dict[str, float] = {}
     names = np.asarray([entry[0] for entry in spectra.labels])
-    for network in card["networks"]:
+    for network in learned.card["networks"]:
         kept = np.isin(values, network["validation"]) | (values == along.low)
         rows = np.isin(names, network["names"]) & (kept | (values == along.high))
         errors |= left_out_errors(spectra[rows], lambda _: learned, deformation=along.name)
@@ -217,9 +218,8 @@ def rigid_signatures(spectra: Spectra, name: str, unit: str) -> TabulatedSignatu
 
 def tabulated(model: SignatureModel) -> TabulatedSignature:
     """What fits use of a model of signatures, and its nodes."""
-    own: Any = getattr(model, "table", None)
     if isinstance(model, TabulatedSignature):
         return model
-    if isinstance(own, TabulatedSignature):
-        return own
+    if isinstance(model, LearnedSignature):
+        return model.table
     return TabulatedSignature.from_model(model, N_NODES)

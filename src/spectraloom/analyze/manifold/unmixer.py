@@ -26,6 +26,7 @@ from spectraloom.analyze.manifold.answers import (
     latent_intervals,
 )
 from spectraloom.analyze.manifold.at_once import choose_at_once, take_known
+from spectraloom.analyze.manifold.autoencoder import LearnedSignature
 from spectraloom.analyze.manifold.latents import Latents
 from spectraloom.analyze.manifold.learned import (
     deformation_of,
@@ -258,8 +259,8 @@ class ManifoldUnmixer(SpectralEstimator):
         )
         self.learned_, self.signatures_ = learned, tabulated(learned)
         self.signature_errors_ = signature_errors(sources, learned, knots=self.knots)
-        card = getattr(learned, "card", {})
-        self.learning_ = {"model": self.model, "n_spectra": len(sources), **dict(card)}
+        card = dict(learned.card) if isinstance(learned, LearnedSignature) else {}
+        self.learning_ = {"model": self.model, "n_spectra": len(sources), **card}
 
     def _fitting(self) -> dict[str, Any]:
         """Settings of the moment that fits are made with, as JSON types."""
@@ -426,8 +427,9 @@ class ManifoldUnmixer(SpectralEstimator):
         intervals : "profile" or None
             ``profile`` follows the likelihood for the 95 % intervals of amounts (details
             ``interval_low`` and ``interval_high``) and latents, which also holds where counts are
-            few, and takes some milliseconds for each. By default latents have intervals from the
-            curvature of the likelihood, and from its profile only at the end of a range.
+            few, and takes some milliseconds for each; nan for names that were not chosen. By
+            default latents have intervals from the curvature of the likelihood, and from its
+            profile only at the end of a range.
         names : sequence of str, optional
             Sources that are known to be there: they are fitted, and nothing is tested.
         progress : callable, optional
