@@ -1,7 +1,8 @@
 """Fill the tables of measured figures from the JSON of the benchmark.
 
-Run it as ``python docs/fill_figures.py bench.json``; it rewrites what stands between the marks
-``figures: begin`` and ``figures: end`` in README.md and docs/benchmark.md.
+Run it as ``python docs/fill_figures.py bench.json steel.json``, with the numbers of either
+benchmark or of both; it rewrites what stands between ``figures: begin`` and ``figures: end`` (or
+``steel figures: begin``) in README.md and docs/benchmark.md.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmark.md")
-MARKED = re.compile(r"(<!-- figures: begin[^\n]*-->\n).*?(<!-- figures: end -->)", re.DOTALL)
+MARKED = r"(<!-- {kind}figures: begin[^\n]*-->\n).*?(<!-- {kind}figures: end -->)"
 ACCURACY = (
     ("holdout", "accuracy", "Training spectra held out: right"),
     ("measured", "accuracy", "Measured, one source or none: right"),
@@ -146,18 +147,118 @@ def _speed_rows(numbers: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def fill(page: Path, text: str) -> None:
+def steel_tables(numbers: dict[str, Any]) -> str:
+    """Tables of the steel-sphere benchmark as Markdown."""
+    lines = [
+        "",
+        (
+            "| mixture, counts | mean error | error over bound | covered by 95 % | ms | "
+            "alternating: mean error | ms | bare signatures: mean error |"
+        ),
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name in numbers["protocol"]["mixtures"]:
+        for counts, level in numbers[name].items():
+            theirs = numbers["reference"][name][counts]
+            for key, text in (
+                ("", "seven or more knots"),
+                ("iae_joint", "autoencoder, joint"),
+                ("iae_individual", "autoencoders, individual"),
+            ):
+                one = level.get(key) if key else level
+                if one is None:
+                    continue
+                cells = [f"{name}, {int(counts):,}, {text}"]
+                cells += [f"{one['mre']:.2%}", f"{one['rmse_over_crb']:.3f}"]
+                cells += [f"{one['coverage95']:.3f}", f"{1e3 * one['seconds_per_spectrum']:.2f}"]
+                if key:
+                    cells += ["", "", ""]
+                else:
+                    slow = theirs["alternating"]
+                    cells += [f"{slow['mre']:.2%}", f"{1e3 * slow['seconds_per_spectrum']:.0f}"]
+                    cells += [f"{theirs['poisson_bare']['mre']:.1%}"]
+                lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", "| figure | |", "|---|--:|"]
+    lines += [f"| {text} | {value} |" for text, value in _steel_rows(numbers)]
+    return "\n".join([*lines, ""]) + "\n"
+
+
+def _steel_rows(numbers: dict[str, Any]) -> list[tuple[str, str]]:
+    many = numbers["multi"]["100000"]
+    ident, speed = numbers["ident"], numbers["speed"]["2500"]
+    misfit, latents = numbers["misfit"]["100000"], numbers["latents"]["100000"]
+    rows = [
+        (
+            "All held-out thicknesses, 100,000 counts: error over bound; covered",
+            (
+                f"{numbers['everywhere']['100000']['rmse_over_crb']:.3f}; "
+                f"{numbers['everywhere']['100000']['coverage95']:.3f}"
+            ),
+        ),
+        (
+            "Another thickness for each source, 100,000 counts: error with one each; covered",
+            f"{many['individual']['mre']:.1%}; {many['individual']['coverage95']:.3f}",
+        ),
+        ("the same with one thickness for all", f"{many['common']['mre']:.1%}"),
+        (
+            "Thickness, gain and resolution free: error over bound; covered",
+            f"{latents['rmse_over_crb']:.3f}; {latents['coverage95']:.3f}",
+        ),
+        ("Misfit alarms, stated 1 %: held-out thickness", f"{misfit['held_out_thickness']:.1%}"),
+        ("Misfit alarms: 2 % of gain left out", f"{misfit['gain_2pct']:.1%}"),
+        (
+            "Sets of sources right (with the thickness known)",
+            f"{ident['ppr']:.1%} ({ident['ceiling']['ppr']:.1%})",
+        ),
+        (
+            "False positives, stated 1 %, where any is possible",
+            f"{ident['fpr_of_possible']:.2%}",
+        ),
+        ("Identification, two cores", f"{ident['per_second']:,.0f} spectra/s"),
+        (
+            f"Fits on one core, {numbers['speed']['channels']} channels",
+            f"{speed['unbinned_per_second']:,.0f}/s",
+        ),
+        (
+            (
+                f"Fits on one core, {numbers['speed']['bins']} adaptive bins "
+                f"({1 - speed['information_kept']:.1%} of information lost)"
+            ),
+            f"{speed['adaptive_per_second']:,.0f}/s",
+        ),
+    ]
+    learned = numbers["iae"]
+    for text, one in (
+        ("Autoencoder, joint", learned if "nmse_db" in learned else None),
+        ("Autoencoders, individual", learned.get("individual")),
+        ("Seven knots", learned["interpolated"]),
+    ):
+        if one:
+            value = f"{one['nmse_db']:.1f} dB; {one['count_bias']:.2%}"
+            if "train_seconds" in one:
+                value += f"; {one['train_seconds']:.0f} s"
+            rows.append((f"{text}: fidelity; count bias; training", value))
+    return rows
+
+
+def fill(page: Path, text: str, kind: str = "") -> None:
     """Put the tables between the marks of a page."""
     old = page.read_text(encoding="utf-8")
-    if not MARKED.search(old):
-        sys.exit(f"{page}: has no marks 'figures: begin' and 'figures: end'")
-    new = MARKED.sub(lambda found: found[1] + text + found[2], old)
+    marked = re.compile(MARKED.format(kind=kind), re.DOTALL)
+    if not marked.search(old):
+        sys.exit(f"{page}: has no marks '{kind}figures: begin' and '{kind}figures: end'")
+    new = marked.sub(lambda found: found[1] + text + found[2], old)
     page.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python docs/fill_figures.py bench.json")
-    filled = tables(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
-    for one in PAGES:
-        fill(one, filled)
+    if len(sys.argv) < 2:
+        sys.exit("usage: python docs/fill_figures.py bench.json [steel.json]")
+    for given in sys.argv[1:]:
+        numbers = json.loads(Path(given).read_text(encoding="utf-8"))
+        if "multi" in numbers:
+            fill(ROOT / "docs" / "benchmark.md", steel_tables(numbers), "steel ")
+            continue
+        filled = tables(numbers)
+        for one in PAGES:
+            fill(one, filled)
