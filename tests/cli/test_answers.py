@@ -59,11 +59,20 @@ def test_activities_are_rates_over_efficiency_and_branching(
     errors = np.array(found["details"]["activity_uncertainty"], dtype=float)
     np.testing.assert_allclose(errors, expected.uncertainties)
     assert found["details"]["activity"][0][result.names.index("Eu152")] is None
+    limits = np.array(found["details"]["activity_detection_limit"], dtype=float)[:, column]
+    times = sl.read(place / "known.npz").live_time
+    assert times is not None
+    expected_limits = result.details["detection_limit"][:, column] / times / (0.02 * 0.851)
+    np.testing.assert_allclose(limits, expected_limits)
     assert found["provenance"]["efficiency"]["Co60"] == [0.03, 0.0]
     target = tmp_path / "out.csv"
     done = run("analyze", *files, "-o", target, "--report", tmp_path / "report")
     assert (done.code, done.err) == (0, "")
     assert " Bq " in done.out
+    said = " ".join(done.out.split())
+    assert "No activity of Eu152, found here" in said
+    assert "The efficiency of Co60 was given no uncertainty" in said
+    assert "limit (Bq)" in run("analyze", *files, "--limits").out
     with target.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     assert [float(row["activity Cs137"]) for row in rows] == pytest.approx(values.tolist())

@@ -164,6 +164,7 @@ def print_identified(result: Result, model: Any, *, limits: bool = False, most: 
 
     Activities and conformal sets are shown where the result has them.
     """
+    from spectraloom.workflow.answers import activity_notes
     from spectraloom.workflow.trust import doubts, summary
 
     reasons = doubts(result)
@@ -189,7 +190,7 @@ def print_identified(result: Result, model: Any, *, limits: bool = False, most: 
         print_text(f"... and {len(result) - most:,} more; --out FILE.csv writes all of them.")
     if sets is not None:
         _print_coverage(result.provenance["conformal"])
-    for line in summary(result, None, model):
+    for line in [*activity_notes(result), *summary(result, None, model)]:
         print_text(line)
 
 
@@ -246,15 +247,19 @@ def print_alarms(found: Any, page: Path | None, most: int = 50) -> None:
 
 
 def _print_limits(result: Result, most: int) -> None:
-    shown = table("spectrum", "source", "decision threshold", "detection limit")
+    keys = ["decision_threshold", "detection_limit"]
+    active = [key for key in (f"activity_{one}" for one in keys) if key in result.details]
+    heads = ["decision threshold", "detection limit"]
+    shown = table(
+        "spectrum", "source", *heads, *(["threshold (Bq)", "limit (Bq)"] if active else [])
+    )
     for row in range(min(len(result), most)):
-        low, high = (result.details[k][row] for k in ("decision_threshold", "detection_limit"))
-        named = [j for j in range(len(result.names)) if low[j] == low[j]]
+        values = [result.details[key][row] for key in [*keys, *active]]
+        named = [j for j in range(len(result.names)) if values[0][j] == values[0][j]]
         shown.add_row(
             row_name(result, row),
             clean("\n".join(result.names[j] for j in named)),
-            "\n".join(_number(float(low[j])) for j in named),
-            "\n".join(_number(float(high[j])) for j in named),
+            *("\n".join(_known_number(float(one[j])) for j in named) for one in values),
         )
     console().print(shown)
     print_text(
@@ -353,6 +358,10 @@ def amount_text(result: Result, row: int, column: int) -> str:
     if result.uncertainties is None:
         return amount
     return f"{amount} ± {_number(float(result.uncertainties[row, column]))}"
+
+
+def _known_number(value: float) -> str:
+    return "" if value != value else _number(value)
 
 
 def _number(value: float) -> str:

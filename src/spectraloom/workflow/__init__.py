@@ -5,6 +5,7 @@ from __future__ import annotations
 from spectraloom.workflow.answers import (
     CalibratedSets,
     Efficiencies,
+    activity_notes,
     calibrate_sets,
     read_efficiencies,
     with_activities,
@@ -67,6 +68,7 @@ __all__ = [
     "ManifoldTraining",
     "Report",
     "Training",
+    "activity_notes",
     "alarms_report",
     "answer_report",
     "attribution",

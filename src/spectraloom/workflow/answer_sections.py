@@ -10,6 +10,7 @@ import numpy as np
 from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
+from spectraloom.workflow.answers import activity_notes
 from spectraloom.workflow.identify_sections import spectrum_blocks
 from spectraloom.workflow.left_out import LeftOut
 from spectraloom.workflow.report import Block, Section, Table, Text
@@ -21,7 +22,7 @@ _MOST_ROWS = 500
 def found_section(model: Identifier, result: Result, left_out: Sequence[LeftOut] = ()) -> Section:
     """What was found in each spectrum, what to make of it, and what was left out."""
     blocks: list[Block] = [
-        Text("\n\n".join(summary(result, None, model))),
+        Text("\n\n".join([*summary(result, None, model), *activity_notes(result)])),
         found_table(result),
     ]
     if len(result) > _MOST_ROWS:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from spectraloom.analyze.identify.activity import activity
 from spectraloom.analyze.identify.conformal import ConformalSets
 from spectraloom.analyze.identify.identifier import Identifier
@@ -110,7 +112,10 @@ def _number(
 
 
 def with_activities(result: Result, efficiencies: Efficiencies) -> Result:
-    """A result with details ``activity`` and ``activity_uncertainty``, in becquerel.
+    """A result with its activities as details, in becquerel.
+
+    These are ``activity``, ``activity_uncertainty``, ``activity_decision_threshold``,
+    ``activity_detection_limit``, ``activity_interval_low`` and ``activity_interval_high``.
 
     Parameters
     ----------
@@ -121,17 +126,55 @@ def with_activities(result: Result, efficiencies: Efficiencies) -> Result:
     Raises
     ------
     DataError
-        If there are no count rates, or a factor is not above zero.
+        If there are no count rates, or a factor is out of range.
     LabelError
         If the result does not know a name.
     """
     found = activity(result, efficiencies.efficiency, efficiencies.branching)
     more = {"activity": found.values, "activity_uncertainty": found.uncertainties}
+    for name in ("decision_threshold", "detection_limit", "interval_low", "interval_high"):
+        values = getattr(found, name)
+        if values is not None:
+            more[f"activity_{name}"] = values
     return replace(
         result,
         details={**result.details, **more},
         provenance={**result.provenance, **efficiencies.to_dict()},
     )
+
+
+def activity_notes(result: Result) -> list[str]:
+    """What activities leave open, a sentence each: names without efficiency, or its uncertainty.
+
+    Parameters
+    ----------
+    result : Result
+        Of :func:`with_activities`; there is nothing to say of others.
+    """
+    efficiency = result.provenance.get("efficiency")
+    if efficiency is None or "activity" not in result.details:
+        return []
+    background = result.provenance.get("settings", {}).get("background")
+    found = [
+        name
+        for name, decided in zip(result.names, result.decisions.T, strict=True)
+        if decided.any() and name not in efficiency and name != background
+    ]
+    notes = []
+    if found:
+        notes.append(
+            f"No activity of {', '.join(found)}, found here: the table of efficiencies does not "
+            "have them."
+        )
+    exact = [name for name, (_, error) in efficiency.items() if not error]
+    if exact:
+        notes.append(
+            f"The efficiency of {', '.join(exact)} was given no uncertainty: those of the "
+            "activities are of counting alone."
+        )
+    if np.isnan(result.details["activity"]).all(axis=1).any():
+        notes.append("Spectra without live time have no activities.")
+    return notes
 
 
 @dataclass(frozen=True, slots=True)
