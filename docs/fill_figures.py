@@ -161,7 +161,7 @@ def steel_tables(numbers: dict[str, Any]) -> str:
         for counts, level in numbers[name].items():
             theirs = numbers["reference"][name][counts]
             for key, text in (
-                ("", "seven or more knots"),
+                ("", "interpolated"),
                 ("iae_joint", "autoencoder, joint"),
                 ("iae_individual", "autoencoders, individual"),
             ):
@@ -257,8 +257,8 @@ if __name__ == "__main__":
     for given in sys.argv[1:]:
         numbers = json.loads(Path(given).read_text(encoding="utf-8"))
         if "multi" in numbers:
-            fill(ROOT / "docs" / "benchmark.md", steel_tables(numbers), "steel ")
-            continue
-        filled = tables(numbers)
+            filled, kind = steel_tables(numbers), "steel "
+        else:
+            filled, kind = tables(numbers), ""
         for one in PAGES:
-            fill(one, filled)
+            fill(one, filled, kind)

@@ -35,6 +35,30 @@ def decomposed() -> bytes:
     return sl.plot.as_png(sl.plot.plot_denoised(mixtures, result, row, model=model), dpi=120)
 
 
+def identified() -> bytes:
+    """Amounts with intervals, thresholds and limits in a spectrum of few counts, as PNG."""
+    detector = demo_detectors()["east"]
+    names = ["Am241", "Ba133", "Co60", "Cs137", "Eu152"]
+    training = simulate_gamma([*names, "background"], detector, 600, seed=1)
+    model = sl.Identifier(false_alarm_rate=1e-3).fit(training)
+    short = simulate_gamma(
+        [("Co60", "Cs137")], detector, 1, counts=(250, 250), background_counts=(800, 800), seed=4
+    )
+    answer = model.analyze(short)
+    rows = [answer.names.index(name) for name in names]
+    details = {name: values[0][rows] for name, values in answer.details.items()}
+    figure = sl.plot.plot_amounts(
+        names,
+        answer.amounts[0][rows],
+        np.asarray(answer.uncertainties)[0][rows],
+        intervals=np.column_stack([details["interval_low"], details["interval_high"]]),
+        thresholds=details["decision_threshold"],
+        limits=details["detection_limit"],
+        found=answer.decisions[0][rows].tolist(),
+    )
+    return sl.plot.as_png(figure, dpi=110)
+
+
 def deforming() -> bytes:
     """Two signatures that change with the thickness of steel around the source, as PNG."""
     steel = 0.03 * 1.5 ** np.arange(12)  # cm
@@ -54,4 +78,5 @@ def deforming() -> bytes:
 if __name__ == "__main__":
     here = Path(__file__).parent
     (here / "decomposed.png").write_bytes(decomposed())
+    (here / "identified.png").write_bytes(identified())
     (here / "deforming.png").write_bytes(deforming())

@@ -116,6 +116,7 @@ def plot_amounts(
     amounts: FloatArray,
     uncertainties: FloatArray,
     *,
+    intervals: FloatArray | None = None,
     thresholds: FloatArray | None = None,
     limits: FloatArray | None = None,
     found: Sequence[bool] | None = None,
@@ -127,7 +128,9 @@ def plot_amounts(
     ----------
     names : sequence of str, length k
     amounts, uncertainties : ndarray, shape (k,)
-        Uncertainties are standard ones; intervals reach 1.96 of them, and not below zero.
+        Uncertainties are standard ones.
+    intervals : ndarray, shape (k, 2), optional
+        Ends of 95 % intervals; without them they reach 1.96 uncertainties, and not below zero.
     thresholds, limits : ndarray, shape (k,), optional
         nan where there are none.
     found : sequence of bool, length k, optional
@@ -150,12 +153,16 @@ def plot_amounts(
     if any(one.shape != (k,) for one in given):
         raise DataError(f"{k} names need {k} amounts, uncertainties, thresholds and limits")
     values, errors, low, high = given
+    ends = np.column_stack([np.maximum(values - _Z95 * errors, 0.0), values + _Z95 * errors])
+    if intervals is not None:
+        ends = np.asarray(intervals, dtype=np.float64)
+        if ends.shape != (k, 2):
+            raise DataError(f"{k} names need intervals of shape ({k}, 2), got {ends.shape}")
     there = np.ones(k, dtype=bool) if found is None else np.asarray(found, dtype=bool)
     with drawing(height=1.5 + 0.38 * k) as (figure, axes):
         ax = axes[0, 0]
         place = np.arange(k)
-        left = np.maximum(values - _Z95 * errors, 0.0)
-        ax.hlines(place, left, values + _Z95 * errors, color=PALETTE[0], linewidth=2.2)
+        ax.hlines(place, *ends.T, color=PALETTE[0], linewidth=2.2)
         for rows, face in ((there, PALETTE[0]), (~there, "white")):
             ax.plot(
                 values[rows],

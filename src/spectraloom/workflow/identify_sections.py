@@ -225,6 +225,9 @@ def spectrum_blocks(
             answer.names,
             answer.amounts[0],
             answer.uncertainties[0],
+            intervals=np.column_stack(
+                [answer.details[f"interval_{end}"][0] for end in ("low", "high")]
+            ),
             thresholds=answer.details["decision_threshold"][0],
             limits=answer.details["detection_limit"][0],
             found=answer.decisions[0].tolist(),
