@@ -128,3 +128,23 @@ def test_the_critical_ratio_has_the_rate_as_its_p_value(rate: float) -> None:
     middle = null.critical(rate, np.array([1e3]))
     assert (middle >= ratios.min(axis=0)).all()
     assert (middle <= ratios.max(axis=0)).all()
+
+
+def test_threshold_and_p_value_agree_between_levels() -> None:
+    weights = np.array([[[0.4, 0.4, 0.2]], [[0.9, 0.1, 0.0]]])
+    null = NullDistribution(np.array([100.0, 1e4]), weights, np.array([[1.2], [0.9]]))
+    totals = np.geomspace(100.0, 1e4, 37)
+    found = null.p_values(null.critical(1e-4, totals), totals)
+    np.testing.assert_allclose(found, 1e-4, rtol=0.06)
+
+
+def test_draws_that_next_to_never_happen_say_nothing() -> None:
+    # Background of next to no counts: all large ratios were drawn with a source, on purpose.
+    ratios = np.concatenate([np.zeros(100), np.linspace(0.3, 40.0, 100)])
+    for weight in (1e-170, 1e-200, 1e-300):
+        weights, scale = fit_null(ratios, 2, np.where(ratios > 0, weight, 2.0))
+        assert weights[1] == pytest.approx(1 / 200)
+        assert scale == 1.0
+    # One draw of great weight is no tail.
+    weights, _ = fit_null(ratios, 2, np.where(ratios == ratios.max(), 1.0, 1e-9))
+    assert weights[1] == pytest.approx(1 / 200)

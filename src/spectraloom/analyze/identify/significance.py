@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 from scipy.optimize import nnls
-from scipy.special import chdtrc, ndtri  # scipy.stats checks longer than it computes
+from scipy.special import chdtrc, expit, ndtri  # scipy.stats checks longer than it computes
 
 from spectraloom._typing import FloatArray, IntArray
 from spectraloom.analyze.identify.shape_drift import ShapeDrift
@@ -22,8 +22,11 @@ _PLACES = np.array(
     [0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.5, 8.0, 10.0, 12.0, 15.0, 18.0, 21.0, 25.0, 30.0]
 )
 _FEWEST = 8  # draws above a ratio that say anything about its chance
+_LEAST_EFFECTIVE = 3.0  # of them, had all the same weight
 _PRECISE = 0.02  # relative error of a chance that no number of draws is asked to beat
 _REFINEMENTS = 3
+# Places from one level to the next at which critical ratios are found: they bend at the ends.
+_BETWEEN = expit(np.append(-np.inf, np.linspace(-7.0, 7.0, 15)))
 _SHAPES = 2  # degrees of freedom that the tail of a thousand draws can tell apart
 
 
@@ -90,15 +93,8 @@ class NullDistribution:
         background : ndarray, shape (n,), optional
             How many of them are background; all by default.
         """
-        place = np.interp(
-            np.log(np.maximum(totals, 1.0)), np.log(self.totals), np.arange(len(self.totals))
-        )
-        low = np.floor(place).astype(int)
-        high = np.minimum(low + 1, len(self.totals) - 1)
-        part = (place - low)[:, np.newaxis]
         scaled = ratios / self._inflation(totals, background)
-        # Between two levels the probabilities are mixed, not the weights: both are exact at ends.
-        return (1.0 - part) * self._tail(scaled, low) + part * self._tail(scaled, high)
+        return self._mixed_tail(scaled, self._place(totals))
 
     def critical(
         self, rate: float, totals: FloatArray, background: FloatArray | None = None
@@ -113,9 +109,9 @@ class NullDistribution:
         background : ndarray, shape (n,), optional
             How many of them are background; all by default.
         """
-        at = np.log(np.maximum(totals, 1.0))
-        levels = _critical_levels(self, rate)
-        ratios = np.column_stack([np.interp(at, np.log(self.totals), one) for one in levels.T])
+        at = self._place(totals)
+        places, levels = _critical_levels(self, rate)
+        ratios = np.column_stack([np.interp(at, places, one) for one in levels.T])
         return np.asarray(ratios * self._inflation(totals, background))
 
     def steps(self, rate: float, totals: FloatArray) -> FloatArray:
@@ -127,6 +123,18 @@ class NullDistribution:
             return 1.0
         return self.drift.inflation(totals, totals if background is None else background)
 
+    def _place(self, totals: FloatArray) -> FloatArray:
+        """Where counts lie among the levels: 1.5 is half way from the second to the third."""
+        at = np.log(np.maximum(totals, 1.0))
+        return np.asarray(np.interp(at, np.log(self.totals), np.arange(len(self.totals))))
+
+    def _mixed_tail(self, ratios: FloatArray, place: FloatArray) -> FloatArray:
+        low = np.floor(place).astype(int)
+        high = np.minimum(low + 1, len(self.totals) - 1)
+        part = (place - low)[:, np.newaxis]
+        # Between two levels the probabilities are mixed, not the weights: both are exact at ends.
+        return (1.0 - part) * self._tail(ratios, low) + part * self._tail(ratios, high)
+
     def _tail(self, ratios: FloatArray, level: IntArray) -> FloatArray:
         weights, scales = self.weights[level], self.scales[level]
         scaled = ratios / scales
@@ -137,16 +145,21 @@ class NullDistribution:
 
 
 @lru_cache(maxsize=32)
-def _critical_levels(null: NullDistribution, rate: float) -> FloatArray:
-    """Critical ratios at the levels of a null distribution, by bisection, shape (n_levels, k)."""
-    levels: IntArray = np.arange(len(null.totals), dtype=np.int64)
-    low = np.zeros(null.scales.shape)
-    high = np.full(null.scales.shape, 1e4)
+def _critical_levels(null: NullDistribution, rate: float) -> tuple[FloatArray, FloatArray]:
+    """Places at and between the levels, and the critical ratios there, by bisection.
+
+    Between two levels the critical ratio bends, so that a line from one to the other would decide
+    otherwise than the p-values do.
+    """
+    last = len(null.totals) - 1
+    places = np.append(np.add.outer(np.arange(last), _BETWEEN).ravel(), last)
+    low = np.zeros((len(places), null.scales.shape[1]))
+    high = np.full(low.shape, 1e4)
     for _ in range(60):
         middle = 0.5 * (low + high)
-        above = null._tail(middle, levels) > rate
+        above = null._mixed_tail(middle, places) > rate
         low, high = np.where(above, middle, low), np.where(above, high, middle)
-    return high
+    return places, high
 
 
 def fit_null(
@@ -178,16 +191,19 @@ def fit_null(
     shapes = np.arange(1, min(degrees, _SHAPES) + 1)
     importance = np.ones(n) if weights is None else weights
     above = ratios[:, np.newaxis] >= _PLACES
-    seen = (above.sum(axis=0) >= _FEWEST) & (importance @ above > 0)
+    # A few draws can outweigh all others: what counts is how many equal ones would say as much.
+    # Where the background is next to nothing, weights can be too small to be squared.
+    reached, squared = importance @ above, importance**2 @ above
+    effective = np.divide(reached, squared, out=np.zeros(len(_PLACES)), where=squared > 0) * reached
+    seen = (above.sum(axis=0) >= _FEWEST) & (effective >= _LEAST_EFFECTIVE)
+    rare = np.zeros(len(shapes) + 1)
+    rare[:2] = 1.0 - 1.0 / n, 1.0 / n  # hardly any seen in n draws: taken as one in n
     if not seen.any():
-        rare = np.zeros(len(shapes) + 1)
-        rare[1] = 1.0 / n  # hardly any seen in n draws: taken as one in n
-        rare[0] = 1.0 - rare[1]
         return rare, 1.0
     places = _PLACES[seen]
-    chance = importance @ above[:, seen] / n
-    variance = (importance**2 @ above[:, seen] / n - chance**2) / n
-    error = np.sqrt(np.maximum(variance, 0.0) / chance**2 + _PRECISE**2)
+    chance = reached[seen] / n
+    variance = (squared[seen] / n - chance**2) / n
+    error = np.hypot(np.sqrt(np.maximum(variance, 0.0)) / chance, _PRECISE)
     best = (np.inf, np.zeros(len(shapes)), 1.0)
     for scale in _SCALES:
         tails = chdtrc(shapes, places[:, np.newaxis] / scale)
@@ -201,6 +217,8 @@ def fit_null(
         if miss < best[0]:
             best = (miss, found, float(scale))
     positive = best[1] / max(float(best[1].sum()), 1.0)
+    if positive.sum() < rare[1]:
+        return rare, 1.0
     return np.append(max(1.0 - float(positive.sum()), 0.0), positive), best[2]
 
 
