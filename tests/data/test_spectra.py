@@ -368,3 +368,11 @@ def test_select_compares_label_sets_as_sets_and_other_columns_by_value() -> None
     assert len(spectra.select(detector="up")) == 0
     with pytest.raises(LabelError, match="no column 'absorber'"):
         spectra.select(absorber="Pb")
+
+
+def test_a_column_that_looks_like_labels_is_named() -> None:
+    spectra = Spectra(np.ones((1, 4)), columns={"Nuclide": ["Co60"]})
+    with pytest.raises(LabelError, match="rename 'Nuclide' to 'labels'"):
+        _ = spectra.labels
+    with pytest.raises(LabelError, match=r"columns: Nuclide$"):
+        spectra.column("detector")

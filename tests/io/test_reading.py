@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -284,3 +285,19 @@ def test_stores_name_themselves_and_their_origin(formats_dir: Path, tmp_path: Pa
     sl.write(sl.Spectra(np.ones((1, 4))), tmp_path / "made.npz")
     made = sl.read(tmp_path / "made.npz")
     assert dict(made.attrs) == {"source": "made.npz", "format": "Spectraloom npz"}
+
+
+def test_an_empty_folder_is_named_in_a_list_too(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=rf"{re.escape(str(tmp_path))}: there is nothing"):
+        sl.read([tmp_path])
+    with pytest.raises(FormatError, match=r"an empty list: there is nothing"):
+        sl.read([])
+
+
+def test_rates_with_and_without_variance_are_groups_of_their_own(tmp_path: Path) -> None:
+    rates = sl.Spectra(np.ones((2, 8)), sl.Axis.regular(0, 80, 8), "rate")
+    sl.write(rates, tmp_path / "a.npz")
+    sl.write(rates.replace(variance=np.ones((2, 8))), tmp_path / "b.npz")
+    assert [one.variance is None for one in sl.read_groups(tmp_path)] == [True, False]
+    with pytest.raises(FormatError, match="rate without a variance, rate with a variance"):
+        sl.read(tmp_path)

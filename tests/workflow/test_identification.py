@@ -1,20 +1,26 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import spectraloom as sl
 from spectraloom.analyze import Identifier
 from spectraloom.data import Axis, Result, Spectra
 from spectraloom.errors import DataError
 from spectraloom.workflow import (
+    LeftOut,
     components_of,
     identifier_report,
+    identify_files,
     join_results,
     train_identifier,
     try_out,
 )
 from spectraloom.workflow.identification import IdentifierTraining, trials_for
 from spectraloom.workflow.identify_sections import roc_curves
+from spectraloom.workflow.trust import training_remarks
 
 from .conftest import AXIS, Make
 
@@ -98,3 +104,48 @@ def test_roc_curves_run_from_nothing_to_everything(identified: IdentifierTrainin
         assert (false[0], found[0], false[-1], found[-1]) == (0.0, 0.0, 1.0, 1.0)
         assert (np.diff(false) >= 0).all()
         assert np.trapezoid(found, false) > 0.99
+
+
+def test_what_a_trained_identifier_should_be_asked_is_said(
+    identified: IdentifierTraining,
+) -> None:
+    model = identified.model
+    assert training_remarks(model, {}) == []
+    before = model.provenance_
+    model.provenance_ = {"false_alarms": {"widening": {"A": 1.2, "B": 3.4, "C": 2.1}}}
+    try:
+        (wide,) = training_remarks(model, {})
+        assert "2 of 3 sources" in wide
+        assert "B 3.4 times" in wide
+    finally:
+        model.provenance_ = before
+
+    def rate(stated: float, low: float, high: float) -> dict[str, float]:
+        return {"stated": stated, "observed": 0.5 * (low + high), "low": low, "high": high}
+
+    right = rate(0.1, 0.08, 0.12)
+    assert training_remarks(model, {"false_alarms": {"measured": [right]}}) == []
+    rates = [rate(0.1, 0.03, 0.05), right, rate(0.01, 0.011, 0.024)]
+    (said,) = training_remarks(model, {"false_alarms": {"measured": rates}})
+    assert "more often than stated" in said
+    assert "where 1 % are stated" in said
+    (said,) = training_remarks(model, {"false_alarms": {"measured": rates[:2]}})
+    assert "less often than stated" in said
+
+
+def test_rates_are_identified_and_never_mixed_with_counts(
+    identified: IdentifierTraining, make: Make, tmp_path: Path
+) -> None:
+    counts = make([("A",), ("background",)], 4, seed=7)
+    rates = counts.replace(values=counts.values / 2.0, kind="rate", live_time=np.full(4, 2.0))
+    sl.write(counts, tmp_path / "a.npz")
+    sl.write(rates, tmp_path / "b.npz")
+    result, _ = identify_files(identified.model, tmp_path / "b.npz")
+    assert result.unit == "counts/s"
+    assert result.top is not None
+    assert result.top[0] == "A"
+    with pytest.raises(DataError, match="their amounts have other units"):
+        identify_files(identified.model, tmp_path)
+    left: list[LeftOut] = []
+    result, _ = identify_files(identified.model, tmp_path, left_out=left)
+    assert (result.unit, len(result), len(left)) == ("counts", 4, 1)

@@ -10,7 +10,13 @@ import spectraloom as sl
 from spectraloom.data import Axis, Spectra
 from spectraloom.errors import AxisError, CalibrationError, DataError, LabelError
 from spectraloom.workflow import onto_axis, prepare, read_prepared
-from spectraloom.workflow.prepare import common_axis, part_of, require_label
+from spectraloom.workflow.prepare import (
+    ORIGIN,
+    common_axis,
+    origin_text,
+    part_of,
+    require_label,
+)
 
 from .conftest import AXIS, SOURCES, Make
 
@@ -153,3 +159,19 @@ def test_progress_of_a_part() -> None:
     assert [text for _, text in seen] == ["a", "b", "c"]
     assert [fraction for fraction, _ in seen] == pytest.approx([0.2, 0.4, 0.6])
     part_of(None, 0.0, 1.0)(0.5, "nobody listens")
+
+
+def test_where_prepared_spectra_come_from_is_said(make: Make) -> None:
+    one = make(SOURCES, 8)
+    twice = Spectra.concatenate([one, one[7:]])
+    both = prepare([twice, make(SOURCES, 4, axis=OTHER)])
+    assert {key: both.attrs[key] for key in ORIGIN} == {
+        "axes": 2,
+        "rebinned": 4,
+        "duplicates_removed": 1,
+    }
+    assert origin_text(both, "background") == (
+        "12 spectra, 3 of them background; 4 rebinned to one axis (2 axes in the files); "
+        "1 exact copies left out"
+    )
+    assert origin_text(make(SOURCES, 8)) == "8 spectra"

@@ -40,6 +40,7 @@ from spectraloom.cli.show import (
     print_json,
     print_pairs,
     print_scores,
+    print_text,
     print_tried,
     progress_bar,
 )
@@ -85,6 +86,7 @@ def train(
     """
     from spectraloom.analyze import save
     from spectraloom.workflow import attribution
+    from spectraloom.workflow.prepare import ORIGIN, origin_text
     from spectraloom.workflow.target import require_folder, require_target
 
     require_target(out, sources=sources)
@@ -105,9 +107,11 @@ def train(
             progress(0.95, "drawing the report")
             _training_report(done, owner).write(page)
     if as_json:
-        print_json({**done.to_dict(), "model": str(out), **made(page, owner)})
+        trained_on = {"n": len(spectra), **{key: spectra.attrs[key] for key in ORIGIN}}
+        facts = {"trained_on": trained_on, "model": str(out), **made(page, owner)}
+        print_json({**done.to_dict(), **facts})
         return
-    _show_training(done, out, page)
+    _show_training(done, out, page, origin_text(spectra, background))
     print_attribution(owner)
 
 
@@ -207,9 +211,11 @@ def _training_report(done: AnyTraining, owner: str) -> Report:
     return model_report(done.model, judged, done.study, owner)
 
 
-def _show_training(done: AnyTraining, out: Path, page: Path | None) -> None:
+def _show_training(done: AnyTraining, out: Path, page: Path | None, origin: str) -> None:
     from spectraloom.workflow import IdentifierTraining, ManifoldTraining
+    from spectraloom.workflow.trust import training_remarks
 
+    print_text(f"Given for training and hold-out: {origin}.")
     if isinstance(done, ManifoldTraining):
         show_manifold_training(done, out, page)
         return
@@ -219,6 +225,8 @@ def _show_training(done: AnyTraining, out: Path, page: Path | None) -> None:
     if isinstance(done, IdentifierTraining):
         if done.tried:
             print_tried(done.tried)
+        for remark in training_remarks(done.model, done.tried):
+            print_text(remark)
         facts["false-alarm rate"] = f"{done.model.false_alarm_rate:g}"
     else:
         facts["outlier boundary"] = "none" if done.study is None else boundary_text(done.study)

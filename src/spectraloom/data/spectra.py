@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["counts", "rate", "intensity", "complex"]
 _KINDS = get_args(Kind)
+_LABEL_LIKE = {"nuclide", "nuclides", "isotope", "isotopes", "source", "sources", "class", "name"}
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -170,7 +171,11 @@ class Spectra:
             return self.columns[name]
         except KeyError:
             known = ", ".join(sorted(self.columns)) or "none"
-            raise LabelError(f"the spectra have no column {name!r}; columns: {known}") from None
+            alike = [one for one in self.columns if one.lower() in _LABEL_LIKE]
+            rename = f"; rename {alike[0]!r} to 'labels'" if name == "labels" and alike else ""
+            raise LabelError(
+                f"the spectra have no column {name!r}; columns: {known}{rename}"
+            ) from None
 
     # -- slicing and changing --------------------------------------------------------------
 

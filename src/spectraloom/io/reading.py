@@ -99,7 +99,7 @@ def read(
     if len(groups) == 1:
         return groups[0]
     if len({(g.axis.n_channels, g.axis.values.tobytes()) for g in groups}) == 1:
-        kinds = ", ".join(dict.fromkeys(group.kind for group in groups))
+        kinds = ", ".join(dict.fromkeys(map(_kind_of, groups)))
         raise FormatError(
             f"{_name_of(source)}: holds spectra of different kinds ({kinds}): "
             "spectraloom.read_groups returns one Spectra for each"
@@ -254,7 +254,9 @@ def _name_of(source: Any) -> str:
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source)
     if isinstance(source, (list, tuple)):
-        return f"a list of {len(source)} sources"
+        names = [_name_of(one) for one in source]
+        more = f" and {len(names) - _MOST_FILES} more" if len(names) > _MOST_FILES else ""
+        return f"{', '.join(names[:_MOST_FILES])}{more}" if names else "an empty list"
     return str(getattr(source, "name", "stream"))
 
 
@@ -310,11 +312,11 @@ def _file_or_folder(path: Path) -> Iterator[tuple[Source, bool]]:
 
 
 def _merge(parts: Sequence[Spectra]) -> list[Spectra]:
-    """One Spectra for each axis and kind, in order of first appearance."""
+    """One Spectra for each axis and kind of noise, in order of first appearance."""
     groups: list[list[Spectra]] = []
     for part in parts:
         for group in groups:
-            if group[0].kind == part.kind and group[0].axis.isclose(part.axis):
+            if _kind_of(group[0]) == _kind_of(part) and group[0].axis.isclose(part.axis):
                 group.append(part)
                 break
         else:
@@ -323,6 +325,13 @@ def _merge(parts: Sequence[Spectra]) -> list[Spectra]:
         return [Spectra.concatenate(group) for group in groups]
     except DataError as error:
         raise FormatError(f"the files do not fit together: {error}") from error
+
+
+def _kind_of(spectra: Spectra) -> str:
+    """Kind of spectra; counts bring their own variance, others only if the file has it."""
+    if spectra.kind == "counts":
+        return spectra.kind
+    return f"{spectra.kind} {'without' if spectra.variance is None else 'with'} a variance"
 
 
 def _with_attrs(spectra: Spectra, **attrs: Any) -> Spectra:

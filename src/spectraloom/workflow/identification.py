@@ -186,15 +186,26 @@ def identify_files(
     AxisError
         If spectra and library measure different things or do not overlap.
     DataError
-        If the spectra are of another kind than those of the training.
+        If the spectra are of another kind than those of the training; an Identifier takes rates
+        with a variance or live time and intensities with a variance, too, but no two kinds at
+        once.
     """
     part_of(progress, 0.0, 1.0)(0.0, "reading")
     groups = read_usable(source, left_out)
+    kinds: list[str] = []  # of what could be used
 
     def identify(group: Spectra, number: int) -> Result:
-        require_kind(model, group)
+        if not isinstance(model, Identifier):
+            require_kind(model, group)
+        elif kinds and group.kind != kinds[0]:
+            raise DataError(
+                f"these spectra are of kind {group.kind!r}, those before of kind {kinds[0]!r}: "
+                "their amounts have other units; analyse them on their own"
+            )
         step = part_of(progress, number / len(groups), (number + 1) / len(groups))
-        return model.analyze(group, progress=step)
+        answer = model.analyze(group, progress=step)
+        kinds.append(group.kind)
+        return answer
 
     results, used = use_each(groups, identify, left_out)
     return join_results(results), used

@@ -51,7 +51,10 @@ def read_usable(source: Any, left_out: list[LeftOut] | None) -> list[Spectra]:
     if left_out is None:
         return read_groups(source)
     return read_groups(
-        source, on_bad=lambda name, error: left_out.append(LeftOut(name, str(error)))
+        source,
+        on_bad=lambda name, error: left_out.append(
+            LeftOut(name, str(error).removeprefix(f"{name}: "))
+        ),
     )
 
 

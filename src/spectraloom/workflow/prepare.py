@@ -13,6 +13,9 @@ from spectraloom.errors import CalibrationError, DataError, LabelError
 from spectraloom.io import read_groups
 from spectraloom.process import drop_empty, limit_per_class, rebin, remove_duplicates
 
+ORIGIN = ("axes", "rebinned", "duplicates_removed")
+"""Notes in ``attrs`` on where prepared spectra come from."""
+
 Progress = Callable[[float, str], None]
 
 
@@ -94,6 +97,12 @@ def prepare(
     seed : int
         Seed of the draws.
 
+    Returns
+    -------
+    Spectra
+        ``attrs`` say where they come from: number of ``axes``, of spectra that were ``rebinned``
+        from another one, and of copies (``duplicates_removed``).
+
     Raises
     ------
     LabelError
@@ -113,17 +122,43 @@ def prepare(
     if not keep_duplicates:
         chosen = [remove_duplicates(group) for group in chosen]
     draw = seed if whole_counts else None
-    spectra = drop_empty(onto_axis(chosen, axis or common_axis(chosen), draw=draw))
+    wanted = axis or common_axis(chosen)
+    moved = sum(len(group) for group in chosen if not wanted.isclose(group.axis))
+    copies = sum(group.attrs.get("duplicates_removed", 0) for group in chosen)
+    notes = dict(zip(ORIGIN, (len(chosen), moved, copies), strict=True))
+    spectra = drop_empty(onto_axis(chosen, wanted, draw=draw))
     if limit is not None:
         spectra = limit_per_class(spectra, limit, seed=seed)
     if not len(spectra):
         raise DataError("all spectra are empty on the common axis")
-    return spectra
+    return spectra.replace(attrs={**spectra.attrs, **notes})
 
 
 def read_prepared(source: str | Path | Sequence[str | Path], **settings: object) -> Spectra:
     """Read files of any format and :func:`prepare` them with the same settings."""
     return prepare(read_groups(source), **settings)  # type: ignore[arg-type]
+
+
+def origin_text(spectra: Spectra, background: str | None = None) -> str:
+    """How many spectra there are, and what :func:`prepare` did to them, in a line.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        As :func:`prepare` gives them.
+    background : str, optional
+        Label whose spectra are counted.
+    """
+    parts = [f"{len(spectra):,} spectra"]
+    quiet = sum(tuple(entry) == (background,) for entry in spectra.columns.get("labels", ()))
+    if quiet:
+        parts[0] += f", {quiet:,} of them {background}"
+    axes, rebinned, copies = (int(spectra.attrs.get(key, 0)) for key in ORIGIN)
+    if rebinned:
+        parts.append(f"{rebinned:,} rebinned to one axis ({axes} axes in the files)")
+    if copies:
+        parts.append(f"{copies:,} exact copies left out")
+    return "; ".join(parts)
 
 
 def require_label(spectra: Spectra, label: str) -> None:

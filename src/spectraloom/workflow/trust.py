@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -22,11 +23,16 @@ MOST_DEVIANCE = 10.0
 """Deviance per degree of freedom above which the amounts are in doubt: the fit misses the spectrum
 by more than three standard deviations in the average channel."""
 
+MOST_WIDENING = 2.0
+"""Factor that a changing background may raise thresholds by before it is worth a warning."""
+
 _REASONS = {
     "empty": "nothing of what the model knows was found",
     "not_converged": "the fit did not settle",
     "fractional": "counts that are not whole do not follow the noise that the model assumes",
     "saturated": "a channel or the dead time is at its limit, so that counts are missing",
+    "drift_at_limit": "gain, offset or resolution went as far as they may: the detector may have "
+    "drifted further than the templates followed",
     "outlier": "the model does not explain the spectrum: an unknown source, or one that is "
     "changed by shielding, scattering or drift",
     "poor fit": "the fit misses the spectrum by far more than counting explains: amounts and "
@@ -95,6 +101,46 @@ def summary(
     if isinstance(model, ManifoldUnmixer):
         return [*lines, *_deformations(model)]
     return [*lines, *(_rates(model) if isinstance(model, Identifier) else _boundary(model))]
+
+
+def training_remarks(model: Identifier, tried: Mapping[str, Any]) -> list[str]:
+    """What to look at in a trained identifier before it is used, a sentence each.
+
+    Parameters
+    ----------
+    model : Identifier
+        Fitted.
+    tried : mapping
+        As :func:`~spectraloom.workflow.identification.try_out` gives it.
+    """
+    remarks = []
+    widened = model.provenance_.get("false_alarms", {}).get("widening", {})
+    wide = {name: factor for name, factor in widened.items() if factor > MOST_WIDENING}
+    if wide:
+        worst = max(wide, key=lambda name: wide[name])
+        remarks.append(
+            f"The shape of the background given changes so much that thresholds of {len(wide)} of "
+            f"{len(widened)} sources are raised more than {MOST_WIDENING:g} times ({worst} "
+            f"{wide[worst]:.1f} times), and weak sources are missed. Are there several detectors "
+            "or places in it? Then train a model for each (--detectors, or fewer files); if it "
+            "is one that changes, let the background vary (background_components in Python)."
+        )
+    rates = tried.get("false_alarms", {}).get("measured", [])
+    more = [one for one in rates if one["low"] > one["stated"]]
+    less = [one for one in rates if one["high"] < one["stated"]]
+    if more or less:
+        one = min(more or less, key=lambda rate: float(rate["stated"]))
+        so = (
+            "more often than stated, so that stated rates are not to be relied on"
+            if more
+            else "less often than stated: the rate is kept, at the price of weak sources"
+        )
+        remarks.append(
+            f"On held-out background a source is found {so}: in {100 * one['observed']:.2g} % "
+            f"(95 % interval {100 * one['low']:.2g} to {100 * one['high']:.2g} %) where "
+            f"{100 * one['stated']:.2g} % are stated."
+        )
+    return remarks
 
 
 def _deformations(model: ManifoldUnmixer) -> Iterator[str]:

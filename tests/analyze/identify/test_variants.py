@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from spectraloom.analyze import Identifier, nnls, variant_library
-from spectraloom.analyze.identify.variants import background_library
+from spectraloom.analyze.identify.variants import background_library, single_sources
 from spectraloom.data import Axis, Spectra
+from spectraloom.data.columns import label_sets
 from spectraloom.errors import DataError, FitError, LabelError
 
 
@@ -152,3 +153,12 @@ def test_an_identifier_takes_parts_as_variants(world: Any) -> None:
     model = Identifier(variants="nmf:2", n_bootstrap=0).fit(Spectra.concatenate([spectra, quiet]))
     assert model.library_.names == ("Cs137", "Cs137")
     assert all(entry[0] == "Cs137" for entry in model.analyze(spectra).labels)
+
+
+def test_spectra_with_background_in_their_labels_are_told_what_to_do() -> None:
+    spectra = Spectra(np.ones((3, 4)))
+    labels = label_sets([("Co60", "background"), ("background",), ("background",)])
+    with pytest.raises(FitError, match=r"1 of 3 have several labels, such as Co60\|background"):
+        single_sources(spectra, labels, "background")
+    with pytest.raises(FitError, match=r"to make a library of$"):
+        single_sources(spectra, label_sets(["background"] * 3), "background")

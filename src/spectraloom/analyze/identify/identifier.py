@@ -394,8 +394,9 @@ class Identifier(SpectralEstimator):
         Parameters
         ----------
         X : Spectra
-            Raw counts on any calibrated axis of the library's quantity; rates and intensities
-            need a variance.
+            Raw counts on any calibrated axis of the library's quantity, or, under a Gaussian
+            likelihood, rates with a variance or live time and intensities with a variance. Counts
+            are better where there are any: few of them are not Gaussian.
         intervals : {"score", "profile"}
             How ``interval_low`` and ``interval_high`` are found: from the uncertainties, or from
             the profile of the likelihood, which takes longer, and holds better for few counts and

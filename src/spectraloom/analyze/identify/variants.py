@@ -208,7 +208,19 @@ def single_sources(spectra: Spectra, labels: Array | None, background: str | Non
     single = np.asarray([entry[0] if len(entry) == 1 else "" for entry in labels])
     rows = (single != "") & (single != str(background))
     if not rows.any():
-        raise FitError("there is no spectrum with exactly one source to make a library of")
+        several = [entry for entry in labels if len(entry) > 1]
+        raise FitError(
+            "there is no spectrum with exactly one source, and no other label, to make a library "
+            "of"
+            + (
+                f": {len(several)} of {len(labels)} have several labels, such as "
+                f"{'|'.join(several[0])}. A template is a source without background: take spectra "
+                "in which background does not count (or subtract it), and label them with the "
+                "source alone; background has spectra of its own"
+                if several
+                else ""
+            )
+        )
     columns = {**spectra.columns, "labels": label_sets(single.tolist())}
     return spectra.replace(columns=columns)[rows]
 
