@@ -81,6 +81,49 @@ def test_json_is_what_python_gives(run: Run, series: Path) -> None:
     assert alarm["false_alarms_per_hour"] < 0.01
 
 
+def test_a_source_that_comes_while_another_stays_is_listed(run: Run, series: Path) -> None:
+    found = find_alarms(
+        sl.load(series / "model.loom"), series / "quiet.npz", series / "run", longest=4, hours=0.5
+    )
+    (row,) = found.alarm_rows()
+    assert row["names"] == [row["sources"][0]["name"]] == ["Cs137"]
+    only = row["sources"][0]
+    for name in ("time", "seconds", "significance", "window_seconds", "since_seconds"):
+        assert only[name] == row[name]
+
+
+def test_gaps_and_spectra_of_other_lengths_are_noticed(
+    run: Run, series: Path, tmp_path: Path
+) -> None:
+    model, quiet = series / "model.loom", series / "quiet.npz"
+    spectra = read_series(series / "run")
+    times = spectra.columns["start_time"].copy()
+    times[44:] += np.timedelta64(3, "D")
+    sl.write(spectra.with_columns(start_time=times), tmp_path / "gap.npz")
+    given = run("alarms", model, quiet, tmp_path / "gap.npz", *SETTINGS, "--json").json
+    assert given["gaps"] == 1
+    assert given["hours"] == 90 / 3600
+    # Each stretch has an alarm of its own, three days apart.
+    first, second = given["alarms"]
+    assert first["last_seconds"] < 44
+    assert second["seconds"] > 3 * 86400
+    assert second["since_seconds"] > 3 * 86400
+    lengths = np.ones(90)
+    lengths[60:] = 10.0
+    for name, bad in (("real_time", 10.0), ("live_time", 10.0)):
+        others = np.where(lengths > 1, bad, 1.0)
+        mixed = spectra.replace(**{"live_time": others, name: others})
+        sl.write(mixed, tmp_path / "mixed.npz", overwrite=True)
+        for more in ((), ("--interval", 1)):
+            done = run("alarms", model, quiet, tmp_path / "mixed.npz", *SETTINGS, *more)
+            assert done.code == 2
+            assert "30 of 90 spectra of the series last between 1 and 10 s" in done.err
+    # Dead time near a strong source makes live times shorter.
+    dead = np.where(lengths > 1, 0.7, 1.0)
+    sl.write(spectra.replace(live_time=dead), tmp_path / "dead.npz")
+    assert run("alarms", model, quiet, tmp_path / "dead.npz", *SETTINGS).code == 0
+
+
 def test_the_report_shows_a_gain_that_was_followed(run: Run, series: Path, tmp_path: Path) -> None:
     files = [series / "model.loom", series / "quiet.npz", series / "run"]
     done = run("alarms", *files, *SETTINGS, "--walk", 1e-4, "--report", tmp_path, "--json")
@@ -109,6 +152,10 @@ def test_what_is_no_series_is_refused(run: Run, world: Path, series: Path, tmp_p
     done = run("alarms", model, quiet, world / "test.npz", series / "run", "--longest", 3)
     assert done.code == 2
     assert "power of two" in done.err
+    for hours in (0, -1):
+        done = run("alarms", model, quiet, series / "run", "--longest", 4, "--hours", hours)
+        assert done.code == 2
+        assert "hours to simulate are above zero" in done.err
     done = run("alarms", model, quiet, world / "train.npz", series / "run")
     assert done.code == 2
     assert "a series lies on one axis" in done.err

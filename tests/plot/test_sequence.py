@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from spectraloom.analyze.identify.alarms import Alarm, Sighting
 from spectraloom.analyze.identify.drift import GainTrack
-from spectraloom.analyze.identify.sequence import Alarm, AlarmSeries
+from spectraloom.analyze.identify.sequence import AlarmSeries
 from spectraloom.errors import DataError
 from spectraloom.plot import as_png
 from spectraloom.plot.sequence import plot_alarms, plot_gain
@@ -17,7 +18,7 @@ def make_series(names: tuple[str, ...] = ("Am241", "Cs137", "Co60")) -> AlarmSer
     scores[20:30, 1] = 15.0
     on = np.zeros(60, dtype=bool)
     on[20:38] = True
-    alarm = Alarm(20, 29, 25, 4, (names[1],), 5.2, 1e-3)
+    alarm = Alarm((Sighting(names[1], 20, 29, 25, 4, 15.0, 5.2, 1e-3),))
     return AlarmSeries((alarm,), names, scores, np.ones(60, dtype=int), 9.0, on, 2.0)
 
 
@@ -88,7 +89,7 @@ def test_nothing_is_refused() -> None:
     with pytest.raises(DataError, match="no spectra"):
         plot_gain(GainTrack(np.zeros(0), np.zeros(0), empty))
     names = tuple(f"source {number}" for number in range(21))
-    alarm = Alarm(3, 3, 3, 1, names, 5.0, 0.1)
+    alarm = Alarm(tuple(Sighting(name, 3, 3, 3, 1, 1.0, 5.0, 0.1) for name in names))
     many = AlarmSeries(
         (alarm,), names, np.ones((9, 21)), np.ones(9, dtype=int), 0.5, np.ones(9, dtype=bool), 1.0
     )

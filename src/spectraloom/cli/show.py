@@ -226,13 +226,14 @@ def print_alarms(found: Any, page: Path | None, most: int = 50) -> None:
     if rows:
         shown = table("time", "sources", "σ", "false alarms per hour", "window")
         for row in rows[:most]:
-            shown.add_row(
-                clean(row["time"] or f"{row['seconds']:,.0f} s"),
-                clean("\n".join(row["names"])),
-                f"{row['significance']:.1f}",
-                p_value_text(row["false_alarms_per_hour"]),
-                f"{row['window_seconds']:g} s",
-            )
+            for one in row["sources"]:
+                shown.add_row(
+                    clean(one["time"] or f"{one['seconds']:,.0f} s"),
+                    clean(one["name"]),
+                    f"{one['significance']:.1f}",
+                    p_value_text(one["false_alarms_per_hour"]),
+                    f"{one['window_seconds']:g} s",
+                )
         console().print(shown)
     if len(rows) > most:
         print_text(f"... and {len(rows) - most:,} more; --json prints all of them.")

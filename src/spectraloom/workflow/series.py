@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from spectraloom._typing import Array
+from spectraloom.analyze.identify.alarms import Alarm, Sighting
+from spectraloom.analyze.identify.gaps import after_gaps, start_times
 from spectraloom.analyze.identify.identifier import Identifier
-from spectraloom.analyze.identify.sequence import Alarm, AlarmSeries, SequentialDetector
+from spectraloom.analyze.identify.sequence import AlarmSeries, SequentialDetector
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import AxisError, DataError
 from spectraloom.io import read_groups
@@ -19,6 +20,7 @@ from spectraloom.workflow.chain import require_kind
 from spectraloom.workflow.prepare import part_of
 
 _MOST_OFF = 0.05  # relative difference of intervals that are the same
+_MOST_DEAD = 0.5  # the same for live times, which fall where a strong source is near
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,34 +42,62 @@ class FoundAlarms:
 
     @property
     def hours(self) -> float:
-        """Length of the series."""
+        """Hours that were measured, without the gaps."""
         return len(self.series) * self.series.interval / 3600.0
+
+    @property
+    def n_gaps(self) -> int:
+        """Places where spectra are missing and windows began anew, as far as times tell."""
+        return int(after_gaps(self.spectra, self.series.interval).sum())
 
     def alarm_rows(self) -> list[dict[str, Any]]:
         """A row of plain values for each alarm.
 
-        ``seconds`` and ``time`` are those of the beginning of the spectrum that raised it,
-        ``since`` those of the beginning of its most significant window; ``window_seconds`` is the
-        length of that window.
+        ``seconds`` and ``time`` are those of the beginning of the spectrum that raised it. Of its
+        most significant window ``significance``, ``false_alarms_per_hour``, ``window_seconds``,
+        its length, and ``since_seconds``, its beginning, are given. ``sources`` has the same for
+        each source that was seen while the alarm was held. Seconds count from the beginning of
+        the first spectrum.
         """
         return [self._row(alarm) for alarm in self.series.alarms]
 
     def _row(self, alarm: Alarm) -> dict[str, Any]:
-        interval = self.series.interval
         columns = self.spectra.columns
         own = {name: columns[name][alarm.start] for name in ("file", "record") if name in columns}
-        times = start_times(self.spectra)
         return {
             "spectrum": alarm.start,
             **{name: value.item() for name, value in own.items()},
-            "time": None if times is None else str(times[alarm.start]),
-            "seconds": alarm.start * interval,
+            **self._began(alarm.start),
             "names": list(alarm.names),
-            "significance": alarm.significance,
-            "false_alarms_per_hour": alarm.per_hour,
-            "window_seconds": alarm.length * interval,
-            "since_seconds": alarm.since * interval,
-            "last_seconds": alarm.last * interval,
+            **self._shown(alarm.best),
+            "last_seconds": self._began(alarm.last)["seconds"],
+            "sources": [
+                {
+                    "name": one.name,
+                    "spectrum": one.start,
+                    **self._began(one.start),
+                    **self._shown(one),
+                    "last_seconds": self._began(one.last)["seconds"],
+                }
+                for one in alarm.sightings
+            ],
+        }
+
+    def _began(self, row: int) -> dict[str, Any]:
+        """When a spectrum began."""
+        times = start_times(self.spectra)
+        if times is None:
+            return {"time": None, "seconds": row * self.series.interval}
+        passed = (times[row] - times[0]) / np.timedelta64(1, "us") / 1e6
+        return {"time": str(times[row]), "seconds": float(passed)}
+
+    def _shown(self, one: Sighting) -> dict[str, Any]:
+        """How significant a source was, and in which window."""
+        return {
+            "significance": one.significance,
+            "false_alarms_per_hour": one.per_hour,
+            "window_seconds": one.length * self.series.interval,
+            "since_seconds": self._began(one.since)["seconds"],
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -77,6 +107,7 @@ class FoundAlarms:
             "alarms": self.alarm_rows(),
             "n_spectra": len(series),
             "hours": self.hours,
+            "gaps": self.n_gaps,
             "interval": series.interval,
             "alarms_per_hour": detector.alarms_per_hour,
             "threshold": series.threshold,
@@ -116,7 +147,8 @@ def find_alarms(
     alarms_per_hour, longest, gain_walk, hours
         See :class:`~spectraloom.analyze.identify.sequence.SequentialDetector`.
     interval : float, optional
-        Seconds from one spectrum to the next; by default the median of their times.
+        Seconds from one spectrum to the next; by default the median of their times. Where the
+        next one begins more than two intervals (and a second) later, windows begin anew.
     seed : int
         Seed of the simulated background.
     progress : callable, optional
@@ -126,7 +158,8 @@ def find_alarms(
     AxisError
         If the spectra lie on several axes.
     DataError
-        If they are no counts, or their interval is not known or not the same.
+        If they are no counts, do not all last equally long, or their interval is not known or not
+        the same.
     FitError
         If settings are out of range, or the background is too short.
     """
@@ -134,11 +167,12 @@ def find_alarms(
     quiet, spectra = read_series(background), read_series(series)
     for one in (quiet, spectra):
         require_kind(model, one)
+    known = _interval(quiet, spectra, interval)
     detector = SequentialDetector(
         model,
         alarms_per_hour,
         longest,
-        interval=_interval(quiet, spectra) if interval is None else interval,
+        interval=known,
         hours=hours,
         gain_walk=gain_walk,
         random_state=seed,
@@ -175,17 +209,17 @@ def read_series(source: Any) -> Spectra:
     return spectra if times is None else spectra[np.argsort(times, kind="stable")]
 
 
-def start_times(spectra: Spectra) -> Array | None:
-    """When each spectrum began, shape (n,); None where some do not say."""
-    times = spectra.columns.get("start_time")
-    if times is None or times.dtype.kind != "M" or np.isnat(times).any():
-        return None
-    return times
-
-
-def _interval(background: Spectra, spectra: Spectra) -> float:
+def _interval(background: Spectra, spectra: Spectra, given: float | None) -> float:
     """Seconds from one spectrum to the next, the same in both."""
     quiet, own = _seconds(background, "background"), _seconds(spectra, "series")
+    if given is not None:
+        return given
+    if quiet is None or own is None:
+        what = "background" if quiet is None else "series"
+        raise DataError(
+            f"the spectra of the {what} do not say how long they last: give the interval in "
+            "seconds (--interval)"
+        )
     if abs(quiet - own) > _MOST_OFF * own:
         raise DataError(
             f"the spectra of the background last {quiet:g} s, those of the series {own:g} s: a "
@@ -195,12 +229,19 @@ def _interval(background: Spectra, spectra: Spectra) -> float:
     return own
 
 
-def _seconds(spectra: Spectra, what: str) -> float:
-    for times in (spectra.real_time, spectra.live_time):
+def _seconds(spectra: Spectra, what: str) -> float | None:
+    """How long each of the spectra lasts; None where they do not say."""
+    for times, most in ((spectra.real_time, _MOST_OFF), (spectra.live_time, _MOST_DEAD)):
         known = np.zeros(0) if times is None else times[times > 0]
-        if len(known):
-            return float(np.median(known))
-    raise DataError(
-        f"the spectra of the {what} do not say how long they last: give the interval in seconds "
-        "(--interval)"
-    )
+        if not len(known):
+            continue
+        middle = float(np.median(known))
+        off = int((np.abs(known - middle) > most * middle).sum())
+        if off:
+            raise DataError(
+                f"{off} of {len(known)} spectra of the {what} last between {known.min():g} and "
+                f"{known.max():g} s, the others about {middle:g} s: windows are sums of spectra "
+                "that last equally long; leave the others out"
+            )
+        return middle
+    return None

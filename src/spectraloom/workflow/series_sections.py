@@ -22,6 +22,7 @@ def alarms_section(found: FoundAlarms) -> Section:
             f"{len(rows)} alarms. Of background alone, {detector.alarms_per_hour:g} or fewer an "
             f"hour are expected (with {detector.confidence:.0%} confidence), as long as it has "
             "the shape of the background that was given."
+            + (f" At {found.n_gaps} gaps in time windows began anew." if found.n_gaps else "")
         ),
         drawn(
             lambda: plot.plot_alarms(series),
@@ -33,16 +34,18 @@ def alarms_section(found: FoundAlarms) -> Section:
         blocks.append(
             Table(
                 "Alarms",
-                ["Time", "Sources", "Significance", "False alarms per hour", "Window (s)"],
+                ["Alarm", "Time", "Source", "Significance", "False alarms per hour", "Window (s)"],
                 [
                     [
-                        row["time"] or f"{row['seconds']:g} s",
-                        " + ".join(row["names"]),
-                        row["significance"],
-                        row["false_alarms_per_hour"],
-                        row["window_seconds"],
+                        number,
+                        one["time"] or f"{one['seconds']:g} s",
+                        one["name"],
+                        one["significance"],
+                        one["false_alarms_per_hour"],
+                        one["window_seconds"],
                     ]
-                    for row in rows[:_MOST_ALARMS]
+                    for number, row in enumerate(rows[:_MOST_ALARMS], 1)
+                    for one in row["sources"]
                 ],
             )
         )

@@ -57,11 +57,7 @@ class AlarmRate:
         FitError
             If there are fewer than 50 blocks, or chance makes no scores at all.
         """
-        if len(largest) < _LEAST_BLOCKS:
-            raise FitError(
-                f"a rate of false alarms is learned from at least {_LEAST_BLOCKS} blocks of "
-                f"{block_hours:.3g} hours, got {len(largest)}: give or simulate more background"
-            )
+        require_blocks(len(largest), block_hours)
         if not np.ptp(largest) > 0:
             raise FitError("chance gives the same score in all of the background series")
         location, scale = gumbel_r.fit(largest)
@@ -99,6 +95,21 @@ class AlarmRate:
         """
         variance = 1.1087 + 2.0 * 0.2570 * x + 0.6079 * x**2
         return float(np.sqrt(variance / self.n_blocks))
+
+
+def require_blocks(n_blocks: int, block_hours: float) -> None:
+    """Refuse too few blocks to learn a rate from.
+
+    Raises
+    ------
+    FitError
+        If there are fewer than 50.
+    """
+    if n_blocks < _LEAST_BLOCKS:
+        raise FitError(
+            f"a rate of false alarms is learned from at least {_LEAST_BLOCKS} blocks of "
+            f"{block_hours:.3g} hours, got {max(n_blocks, 0)}: give or simulate more background"
+        )
 
 
 def block_maxima(scores: FloatArray, block: int) -> FloatArray:

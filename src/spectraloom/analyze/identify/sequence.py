@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 
-from spectraloom._typing import BoolArray, FloatArray, IntArray
-from spectraloom.analyze.identify.alarm_rate import AlarmRate, block_maxima
+from spectraloom._typing import Array, BoolArray, FloatArray, IntArray
+from spectraloom.analyze.identify.alarm_rate import AlarmRate, block_maxima, require_blocks
+from spectraloom.analyze.identify.alarms import Alarm, Sighting, renewed
 from spectraloom.analyze.identify.drift import GainTrack, GainTracker, at_gain
+from spectraloom.analyze.identify.gaps import after_gaps, start_times, stretches
 from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.analyze.identify.mixtures import fit_shape
 from spectraloom.analyze.identify.significance import significance_of
@@ -26,40 +31,6 @@ _TRIAL_CHUNK = 16
 _LEAST_P = 1e-300
 _REACH = 2.0  # widths of its prior that a simulated gain walks at most
 _HOUR = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """A source in a series of spectra.
-
-    Parameters
-    ----------
-    start : int
-        Number of the spectrum, from 0, with which the alarm was raised.
-    last : int
-        Last spectrum, so far, whose windows were above the threshold.
-    peak, length : int
-        Last spectrum and number of spectra of the most significant window.
-    names : tuple of str
-        Sources found in that window, most significant first.
-    significance : float
-        Of the first of them in that window alone, in Gaussian standard deviations.
-    per_hour : float
-        False alarms per hour that are at least this significant, over all windows and names.
-    """
-
-    start: int
-    last: int
-    peak: int
-    length: int
-    names: tuple[str, ...]
-    significance: float
-    per_hour: float
-
-    @property
-    def since(self) -> int:
-        """First spectrum of the most significant window: about when the source came."""
-        return self.peak - self.length + 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,7 +111,12 @@ class SequentialDetector:
     less than the errors of the templates of the other sources could imitate (``model_error`` of
     the identifier; ``min_share`` has no part in alarms). An alarm is raised when the largest score
     reaches one threshold for all windows and names. It is held until no window has reached it for
-    as long as the longest window lasts, so that no two alarms share data.
+    as long as the longest window lasts, so that no two alarms share data. While it is held every
+    other name that reaches the threshold is added to it, with its own beginning and end: a source
+    that stays does not hide one that passes by.
+
+    Where spectra say when they began (``start_time``), windows begin anew, and alarms end, at gaps:
+    spectra that are hours apart are not summed.
 
     The names share the error budget at equal p-values, the windows in equal numbers of false
     alarms: long windows overlap more and are fewer in effect, so that each may have a larger
@@ -263,27 +239,39 @@ class SequentialDetector:
         """
         self._require_settings()
         require_counts(background)
+        if not background.totals.any():
+            raise FitError("the background series holds no counts")
+        fitted = copy(self)  # a fit that fails leaves what was learned before
+        fitted._learn_from(background, progress)
+        vars(self).update(vars(fitted))
+        return self
+
+    def _learn_from(self, background: Spectra, progress: Progress | None) -> None:
+        if self.hours is None:
+            parts = stretches(after_gaps(background, self.interval))
+        else:
+            parts = [slice(0, round(self.hours * _HOUR / self.interval))]
+        n, block = parts[-1].stop, _BLOCK * self.longest
+        # The first spectra lack the long windows.
+        whole = sum(max(part.stop - part.start - self.longest + 1, 0) for part in parts)
+        require_blocks(whole // block, block * self.interval / _HOUR)
         self.axis_ = background.axis
         self.n_background_ = len(background)
         self.background_ = background.values.mean(axis=0, dtype=np.float64)
         self.level_ = _slow_level(background.totals, self.longest)
-        n = len(background) if self.hours is None else round(self.hours * _HOUR / self.interval)
-        if not self.background_.any():
-            raise FitError("the background series holds no counts")
-        values = background.values if self.hours is None else None
-        parts = (
-            self._simulated(n) if values is None else (values[i : i + _CHUNK] for i in _starts(n))
-        )
-        memory = self._memory()
-        largest, done = [], 0
+        simulated = self._simulated(n)
+        scores, done = [], 0
         for part in parts:
-            largest.append(self._window_scores(memory, part).max(axis=2))
-            done += len(part)
-            if progress is not None:
-                progress(done / n, "scores of the background")
-        # The first spectra lack the long windows.
-        self._learn(np.concatenate(largest)[self.longest - 1 :])
-        return self
+            memory, largest = self._memory(), []
+            for first in range(part.start, part.stop, _CHUNK):
+                stop = min(first + _CHUNK, part.stop)
+                values = next(simulated) if self.hours else background.values[first:stop]
+                largest.append(self._window_scores(memory, values).max(axis=2))
+                done += len(values)
+                if progress is not None:
+                    progress(done / n, "scores of the background")
+            scores.append(np.concatenate(largest)[self.longest - 1 :])
+        self._learn(np.concatenate(scores))
 
     def _learn(self, scores: FloatArray) -> None:
         """Offsets, rate and threshold from the scores of each window, shape (n, n_windows)."""
@@ -298,10 +286,13 @@ class SequentialDetector:
         self.shares_ = dict(zip(self.windows, (shares / len(peaks)).tolist(), strict=True))
 
     def _require_settings(self) -> None:
-        if self.longest < 1 or self.longest & (self.longest - 1):
+        if not _is_power_of_two(self.longest):
             raise FitError(
-                f"longest is a power of two of at least 1 spectrum, got {self.longest!r}"
+                "longest is a power of two, a whole number of at least 1 spectrum, got "
+                f"{self.longest!r}"
             )
+        if self.hours is not None and not 0 < self.hours < np.inf:
+            raise FitError(f"hours to simulate are above zero, or None, got {self.hours!r}")
         for name in ("alarms_per_hour", "interval"):
             if not 0 < getattr(self, name) < np.inf:
                 raise FitError(f"{name} is above zero, got {getattr(self, name)!r}")
@@ -429,11 +420,13 @@ class SequentialDetector:
         LabelError
             If there is no such name.
         DataError
-            If the rate is not above zero, or there are no trials.
+            If the rate or the limit is not above zero, or there are no trials.
         """
         self.stream()  # refuses a detector that is not fitted
         if not 0 < rate < np.inf or trials < 1:
             raise DataError(f"rate and trials are above zero, got {rate!r} and {trials!r}")
+        if limit is not None and not 0 < limit < np.inf:
+            raise DataError(f"the seconds to wait are above zero, got {limit!r}")
         shape = fit_shape(self.identifier.library_.select([name]), self.axis_)
         source = rate * self.interval * shape
         wait = 4 * self.longest if limit is None else max(round(limit / self.interval), 1)
@@ -500,7 +493,7 @@ class SequentialDetector:
 
 
 class AlarmStream:
-    """A series that comes spectrum by spectrum; memory does not grow with its length.
+    """A series that comes spectrum by spectrum; it keeps no more spectra than a window needs.
 
     Parameters
     ----------
@@ -510,16 +503,20 @@ class AlarmStream:
 
     def __init__(self, detector: SequentialDetector) -> None:
         self._detector = detector
-        self._memory = detector._memory()
         self._seen = 0
+        self._latest: Array | None = None
+        self._tracks: list[GainTrack] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget the spectra before."""
+        self._memory = self._detector._memory()
         self._alarm: Alarm | None = None
-        self._peak = 0.0
 
     @property
     def track(self) -> GainTrack | None:
         """Gain of the spectra taken last, where it is followed."""
-        gains = self._memory.gains
-        return None if gains is None else gains.track
+        return GainTrack.concatenate(self._tracks) if self._tracks else None
 
     def step(self, spectrum: Spectra) -> Alarm | None:
         """Take the next spectrum.
@@ -533,7 +530,15 @@ class AlarmStream:
         -------
         Alarm or None
             The alarm that is held, as known so far; None if there is none. A new alarm has this
-            spectrum as its ``start``.
+            spectrum as its ``start``, and a source that comes while it is held has it as the
+            ``start`` of its sighting.
+
+        Raises
+        ------
+        DataError
+            If it is not one spectrum of counts, or began before the one before.
+        AxisError
+            If it lies on another axis than the background series.
         """
         if len(spectrum) != 1:
             raise DataError(f"a step takes one spectrum, got {len(spectrum)}")
@@ -550,37 +555,51 @@ class AlarmStream:
             What :meth:`step` returns for each.
         """
         require_counts(spectra)
-        require_same_axis(self._detector.axis_, spectra.axis, "this SequentialDetector")
         detector = self._detector
-        of_windows = detector._window_scores(self._memory, spectra.values)
-        of_windows = np.where(of_windows > 0, of_windows - detector.offsets_[:, np.newaxis], 0.0)
-        best = of_windows.max(axis=2).argmax(axis=1)
-        held = []
-        for row, window in zip(of_windows, best.tolist(), strict=True):
-            self._update(row[window], window)
-            self._seen += 1
-            held.append(self._alarm)
-        return of_windows.max(axis=1), np.array(detector.windows)[best], held
+        require_same_axis(detector.axis_, spectra.axis, "this SequentialDetector")
+        new = after_gaps(spectra, detector.interval, self._latest)
+        times = start_times(spectra)
+        self._latest = None if times is None else times[-1:]
+        self._tracks = []
+        scores, lengths, held = [], [], []
+        for rows in stretches(new):
+            if new[rows][:1].any():
+                self._begin()
+            of_windows = detector._window_scores(self._memory, spectra.values[rows])
+            if self._memory.gains is not None:
+                self._tracks.append(self._memory.gains.track)
+            of_windows = np.where(
+                of_windows > 0, of_windows - detector.offsets_[:, np.newaxis], 0.0
+            )
+            best = of_windows.max(axis=2).argmax(axis=1)
+            held += [self._update(row) for row in of_windows]
+            scores.append(of_windows.max(axis=1))
+            lengths.append(np.array(detector.windows)[best])
+        return np.concatenate(scores), np.concatenate(lengths), held
 
-    def _update(self, scores: FloatArray, window: int) -> None:
-        """Raise, renew or end the alarm by the scores of the names in the best window."""
-        detector, now, score = self._detector, self._seen, float(scores.max())
-        if score < detector.threshold_:
-            if self._alarm is not None and now - self._alarm.last >= detector.longest:
-                self._alarm = None
-            return
-        if self._alarm is not None and score <= self._peak:
-            self._alarm = replace(self._alarm, last=now)
-            return
-        self._peak = score
-        order = np.argsort(-scores, kind="stable").tolist()
+    def _update(self, scores: FloatArray) -> Alarm | None:
+        """Raise, renew or end the alarm by the scores of all windows, shape (n_windows, k)."""
+        detector, now = self._detector, self._seen
+        best = scores.argmax(axis=0)
+        largest = scores[best, np.arange(len(best))]
+        found = [
+            self._sighting(name, float(largest[name]), int(best[name]))
+            for name in np.flatnonzero(largest >= detector.threshold_).tolist()
+        ]
+        self._seen += 1
+        self._alarm = renewed(self._alarm, now, found, detector.longest)
+        return self._alarm
+
+    def _sighting(self, name: int, score: float, window: int) -> Sighting:
+        detector, now = self._detector, self._seen
         p_value = np.exp(-(score + detector.offsets_[window]))
-        self._alarm = Alarm(
-            start=now if self._alarm is None else self._alarm.start,
+        return Sighting(
+            name=detector.names[name],
+            start=now,
             last=now,
             peak=now,
             length=detector.windows[window],
-            names=tuple(detector.names[j] for j in order if scores[j] >= detector.threshold_),
+            score=score,
             significance=float(significance_of(np.array(p_value))),
             per_hour=float(detector.rate_.per_hour(score)),
         )
@@ -618,6 +637,11 @@ def require_counts(spectra: Spectra) -> None:
     """Refuse what is not counts: windows are sums of counts."""
     if spectra.kind != "counts":
         raise DataError(f"a series of counts is needed, got spectra of kind {spectra.kind!r}")
+
+
+def _is_power_of_two(number: Any) -> bool:
+    whole = isinstance(number, Integral) and not isinstance(number, bool)
+    return bool(whole and number >= 1 and not number & (number - 1))
 
 
 def _slow_level(totals: FloatArray, longest: int) -> FloatArray:
