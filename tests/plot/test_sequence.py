@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spectraloom.analyze.identify.alarms import Alarm, Sighting
+from spectraloom.analyze.identify.alarms import Alarm, AlarmSeries, Sighting
 from spectraloom.analyze.identify.drift import GainTrack
-from spectraloom.analyze.identify.sequence import AlarmSeries
 from spectraloom.errors import DataError
 from spectraloom.plot import as_png
 from spectraloom.plot.sequence import plot_alarms, plot_gain

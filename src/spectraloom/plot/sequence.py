@@ -9,8 +9,8 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from spectraloom.analyze.identify.alarms import AlarmSeries
 from spectraloom.analyze.identify.drift import GainTrack
-from spectraloom.analyze.identify.sequence import AlarmSeries
 from spectraloom.plot.style import (
     PALETTE,
     drawing,

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from spectraloom.analyze.identify.alarms import Alarm, Sighting
+from spectraloom.analyze.identify.alarms import Alarm, AlarmSeries, Sighting
 from spectraloom.analyze.identify.gaps import after_gaps, start_times
 from spectraloom.analyze.identify.identifier import Identifier
-from spectraloom.analyze.identify.sequence import AlarmSeries, SequentialDetector
+from spectraloom.analyze.identify.sequence import SequentialDetector
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import AxisError, DataError
 from spectraloom.io import read_groups

@@ -10,7 +10,8 @@ from hypothesis.extra.numpy import arrays
 
 from spectraloom.analyze import Identifier
 from spectraloom.analyze.identify.alarm_rate import AlarmRate, block_maxima
-from spectraloom.analyze.identify.sequence import AlarmSeries, SequentialDetector, _Memory
+from spectraloom.analyze.identify.alarms import AlarmSeries
+from spectraloom.analyze.identify.sequence import SequentialDetector, _Memory
 from spectraloom.data import Axis, Library, Spectra
 from spectraloom.errors import AxisError, DataError, FitError, LabelError
 

@@ -1,9 +1,14 @@
-"""Alarms: what was seen of each source while one is held."""
+"""Alarms: what was seen of each source while one is held, along a series, and how soon."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spectraloom._typing import BoolArray, FloatArray, IntArray
+from spectraloom.analyze.identify.drift import GainTrack
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,75 @@ class Alarm:
         """Sources found, most significant first."""
         ordered = sorted(self.sightings, key=lambda one: -one.score)
         return tuple(dict.fromkeys(one.name for one in ordered))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AlarmSeries:
+    """Scores and alarms of a series of n spectra.
+
+    Parameters
+    ----------
+    alarms : tuple of Alarm
+    names : tuple of str, length k
+        Sources that were looked for.
+    scores : ndarray, shape (n, k)
+        Largest over the windows that end with a spectrum, see
+        :class:`~spectraloom.analyze.identify.sequence.SequentialDetector`.
+    lengths : ndarray of int, shape (n,)
+        Length of the window with the largest score of all names.
+    threshold : float
+        Score at which an alarm is raised.
+    on : ndarray of bool, shape (n,)
+        Whether an alarm is held.
+    interval : float
+        Seconds from one spectrum to the next.
+    gains : GainTrack or None
+        Of the series, where the gain was followed.
+    """
+
+    alarms: tuple[Alarm, ...]
+    names: tuple[str, ...]
+    scores: FloatArray
+    lengths: IntArray
+    threshold: float
+    on: BoolArray
+    interval: float
+    gains: GainTrack | None = None
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TimeToDetect:
+    """How long a source is there before its alarm, in simulated series.
+
+    Parameters
+    ----------
+    name : str
+    rate : float
+        Counts per second of the source.
+    seconds : ndarray, shape (n_trials,)
+        From when the source appears to the end of the spectrum that raised the alarm; inf where
+        there was none within `limit`.
+    limit : float
+        Longest time waited, seconds.
+    """
+
+    name: str
+    rate: float
+    seconds: FloatArray
+    limit: float
+
+    @property
+    def median(self) -> float:
+        """Median time to detect, seconds; inf if fewer than half were detected."""
+        return float(np.quantile(self.seconds, 0.5, method="inverted_cdf"))
+
+    @property
+    def detected(self) -> float:
+        """Part of the sources that were detected within the limit."""
+        return float(np.isfinite(self.seconds).mean())
 
 
 def renewed(alarm: Alarm | None, now: int, found: Iterable[Sighting], hold: int) -> Alarm | None:

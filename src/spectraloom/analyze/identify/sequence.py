@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import copy
-from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from spectraloom._typing import Array, BoolArray, FloatArray, IntArray
+from spectraloom._typing import Array, FloatArray, IntArray
 from spectraloom.analyze.identify.alarm_rate import AlarmRate, block_maxima, require_blocks
-from spectraloom.analyze.identify.alarms import Alarm, Sighting, renewed
+from spectraloom.analyze.identify.alarms import Alarm, AlarmSeries, Sighting, TimeToDetect, renewed
 from spectraloom.analyze.identify.drift import GainTrack, GainTracker, at_gain
 from spectraloom.analyze.identify.gaps import after_gaps, start_times, stretches
 from spectraloom.analyze.identify.identifier import Identifier
@@ -31,74 +30,6 @@ _TRIAL_CHUNK = 16
 _LEAST_P = 1e-300
 _REACH = 2.0  # widths of its prior that a simulated gain walks at most
 _HOUR = 3600.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AlarmSeries:
-    """Scores and alarms of a series of n spectra.
-
-    Parameters
-    ----------
-    alarms : tuple of Alarm
-    names : tuple of str, length k
-        Sources that were looked for.
-    scores : ndarray, shape (n, k)
-        Largest over the windows that end with a spectrum, see :class:`SequentialDetector`.
-    lengths : ndarray of int, shape (n,)
-        Length of the window with the largest score of all names.
-    threshold : float
-        Score at which an alarm is raised.
-    on : ndarray of bool, shape (n,)
-        Whether an alarm is held.
-    interval : float
-        Seconds from one spectrum to the next.
-    gains : GainTrack or None
-        Of the series, where the gain was followed.
-    """
-
-    alarms: tuple[Alarm, ...]
-    names: tuple[str, ...]
-    scores: FloatArray
-    lengths: IntArray
-    threshold: float
-    on: BoolArray
-    interval: float
-    gains: GainTrack | None = None
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TimeToDetect:
-    """How long a source is there before its alarm, in simulated series.
-
-    Parameters
-    ----------
-    name : str
-    rate : float
-        Counts per second of the source.
-    seconds : ndarray, shape (n_trials,)
-        From when the source appears to the end of the spectrum that raised the alarm; inf where
-        there was none within `limit`.
-    limit : float
-        Longest time waited, seconds.
-    """
-
-    name: str
-    rate: float
-    seconds: FloatArray
-    limit: float
-
-    @property
-    def median(self) -> float:
-        """Median time to detect, seconds; inf if fewer than half were detected."""
-        return float(np.quantile(self.seconds, 0.5, method="inverted_cdf"))
-
-    @property
-    def detected(self) -> float:
-        """Part of the sources that were detected within the limit."""
-        return float(np.isfinite(self.seconds).mean())
 
 
 class SequentialDetector:
