@@ -153,7 +153,7 @@ def steel_tables(numbers: dict[str, Any]) -> str:
         "",
         (
             "| mixture, counts | mean error | error over bound | covered by 95 % | ms | "
-            "alternating: mean error | ms | bare signatures: mean error |"
+            "first spectra: ours; alternating | ms | bare signatures: mean error |"
         ),
         "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
@@ -175,7 +175,10 @@ def steel_tables(numbers: dict[str, Any]) -> str:
                     cells += ["", "", ""]
                 else:
                     slow = theirs["alternating"]
-                    cells += [f"{slow['mre']:.2%}", f"{1e3 * slow['seconds_per_spectrum']:.0f}"]
+                    cells += [
+                        f"{slow['joint_fit_mre']:.2%}; {slow['mre']:.2%}",
+                        f"{1e3 * slow['seconds_per_spectrum']:.0f}",
+                    ]
                     cells += [f"{theirs['poisson_bare']['mre']:.1%}"]
                 lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "| figure | |", "|---|--:|"]

@@ -249,7 +249,12 @@ def _count_bias(trial: SphereTrial, model: TabulatedSignature, seed: int) -> Flo
 
 
 def misfit_rates(
-    trial: SphereTrial, protocol: Protocol, model: TabulatedSignature, *, n: int
+    trial: SphereTrial,
+    protocol: Protocol,
+    model: TabulatedSignature,
+    errors: dict[str, float],
+    *,
+    n: int,
 ) -> dict[str, Any]:
     """How often the misfit alarm is raised: by a true model, and by a gain shift it leaves out.
 
@@ -258,6 +263,8 @@ def misfit_rates(
     trial : SphereTrial
     protocol : Protocol
     model : TabulatedSignature
+    errors : dict of str to float
+        Relative error of the signature of each source, found on training spectra.
     n : int
         Spectra for each.
 
@@ -278,7 +285,7 @@ def misfit_rates(
     answers: dict[str, Any] = {"stated": _ALARM, "n": n}
     for counts in COUNTS:
         answers[str(counts)] = {
-            key: _alarms(counts * (shares @ rows), n, table, trial)
+            key: _alarms(counts * (shares @ rows), n, table, trial, errors)
             for key, rows in (
                 ("model", np.vstack([own, trial.under])),
                 ("held_out_thickness", true),
@@ -288,6 +295,9 @@ def misfit_rates(
     return answers
 
 
-def _alarms(expected: FloatArray, n: int, table: ManifoldTable, trial: SphereTrial) -> float:
+def _alarms(
+    expected: FloatArray, n: int, table: ManifoldTable, trial: SphereTrial, errors: dict[str, float]
+) -> float:
     fit = fit_manifold(Spectra(draws(expected, n), trial.axis), table)
-    return float((misfit_p_values(fit) < _ALARM).mean())
+    of_names = np.array([errors.get(name, 0.0) for name in table.names])
+    return float((misfit_p_values(fit, of_names) < _ALARM).mean())

@@ -225,8 +225,10 @@ def _references(
     started = time.perf_counter()
     theirs = fit_alternating(few, model.select(protocol.fitted), trial.under)
     seconds = (time.perf_counter() - started) / max(len(few), 1)
+    table = manifold_table(model.select(protocol.fitted), trial.background, trial.axis.edges)
     found["alternating"] = {
         **scores_of(np.column_stack([theirs.amounts, theirs.background]), true, deviations),
+        "joint_fit_mre": scores_of(fit_manifold(few, table).amounts, true)["mre"],
         "seconds_per_spectrum": seconds,
         "n": len(few),
     }

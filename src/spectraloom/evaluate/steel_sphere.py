@@ -13,6 +13,7 @@ from spectraloom.analyze.likelihood.binning import adaptive_edges
 from spectraloom.analyze.manifold.fit import fit_manifold
 from spectraloom.analyze.manifold.interpolated import InterpolatedSignature
 from spectraloom.analyze.manifold.knots import choose_knots
+from spectraloom.analyze.manifold.misfit import left_out_errors
 from spectraloom.analyze.manifold.signature import TabulatedSignature
 from spectraloom.analyze.manifold.table import manifold_table
 from spectraloom.data.spectra import Spectra
@@ -90,7 +91,7 @@ def run_steel_sphere_benchmark(
     learned: dict[str, Any] = {}
     if networks:
         learned = _learn(trial, models, lambda f, text: report(0.05 + 0.5 * f, text))
-    results = _judge(trial, models, (n, knots), lambda f, text: report(0.55 + 0.43 * f, text))
+    results = _judge(trial, models, n, lambda f, text: report(0.55 + 0.43 * f, text))
     results["drift"] = judge_drift(trial, sets.drift, models["interpolated"], n=max(n // 20, 2))
     results["iae"] = {
         **(learned.get("iae_joint") or {}),
@@ -112,13 +113,12 @@ def run_steel_sphere_benchmark(
 def _judge(
     trial: SphereTrial,
     models: dict[str, TabulatedSignature],
-    numbers: tuple[int, int],
+    n: int,
     report: Progress,
 ) -> dict[str, Any]:
-    """Judge all protocols; `numbers` are those of spectra and of knots."""
-    n, knots = numbers
     protocols = protocols_of(trial)
     first, model = protocols[0], models["interpolated"]
+    errors = left_out_errors(trial.training_spectra(trial.training), _smooth)
     results: dict[str, Any] = {}
     for number, protocol in enumerate(protocols):
         report(0.4 * number / len(protocols), f"unmixing, {protocol.name}")
@@ -133,9 +133,10 @@ def _judge(
     results["multi"] = judge_own_thicknesses(trial, model, n=n // 5)
     report(0.55, "thickness, gain and resolution")
     results["latents"] = judge_latents(trial, first, model, n=n // 3)
-    results["misfit"] = misfit_rates(trial, first, model, n=n // 2)
+    results["misfit"] = misfit_rates(trial, first, model, errors, n=n // 2)
     report(0.65, "identifying")
-    own = _interpolated(trial.training_spectra(trial.identify_training), knots)
+    others = trial.training_spectra(trial.identify_training)
+    own = _interpolated(others, choose_knots(others))
     results["ident"] = judge_identification(trial, own, n=5 * n)
     report(0.95, "measuring speed")
     results["speed"] = _speed(trial, first, model, 2 * n)
@@ -163,6 +164,10 @@ def _about(trial: SphereTrial) -> dict[str, Any]:
         "reference": "the alternating scheme runs on the first spectra only; nnls and Poisson at "
         "the smallest thickness, and Poisson at the true one, on all",
     }
+
+
+def _smooth(training: Spectra) -> InterpolatedSignature:
+    return InterpolatedSignature.from_spectra(training, "thickness")
 
 
 def _interpolated(training: Spectra, knots: int) -> TabulatedSignature:

@@ -12,7 +12,7 @@ from spectraloom.analyze.manifold.misfit import left_out_errors
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import FitError
 
-KNOTS = (5, 7, 10, 14, 20)
+KNOTS = (5, 7, 10, 14, 20, 28)
 
 
 def choose_knots(
