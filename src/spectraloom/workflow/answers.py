@@ -179,27 +179,25 @@ def activity_notes(result: Result) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class CalibratedSets:
-    """Conformal sets, and how many labelled spectra they were calibrated on.
+    """Conformal sets, with what is said of them.
 
     Parameters
     ----------
     sets : ConformalSets
-    n : int
     """
 
     sets: ConformalSets
-    n: int
 
     @property
     def coverage(self) -> float:
-        """Probability that a set holds all true names."""
+        """Probability that the set of a spectrum with sources holds all of them."""
         return 1.0 - self.sets.alpha
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
             "coverage": self.coverage,
-            "n_calibration": self.n,
+            "n_calibration": self.sets.n,
             "largest_p_value": self.sets.largest,
         }
 
@@ -215,14 +213,15 @@ def calibrate_sets(
         Fitted.
     source : path, glob, folder or sequence of these
         Spectra with all their labels, that taught the model nothing, and alike those to come.
+        Those without a source play no part.
     coverage : float
-        Probability that a set holds all true names, between 0 and 1.
+        Probability that the set of a spectrum with sources holds all of them, between 0 and 1.
     progress : callable, optional
 
     Raises
     ------
     DataError
-        If the coverage is out of range.
+        If the coverage is out of range, or no spectrum holds a source.
     LabelError
         If spectra have no labels, or labels that the model does not know.
     """
@@ -234,9 +233,9 @@ def calibrate_sets(
     if missing:
         raise LabelError(
             f"{missing} of {len(truth)} calibration spectra have no label: name all sources of "
-            "each, the background where there is none, or leave them out"
+            "each, or leave them out"
         )
-    return CalibratedSets(ConformalSets.calibrate(result, truth, 1.0 - coverage), len(truth))
+    return CalibratedSets(ConformalSets.calibrate(result, truth, 1.0 - coverage))
 
 
 def with_sets(result: Result, calibrated: CalibratedSets) -> Result:

@@ -18,18 +18,21 @@ class ConformalSets:
     """Sets of names that hold all true ones with a stated probability.
 
     Split conformal prediction. How badly a name conforms to a spectrum is its p-value; a labelled
-    spectrum scores the largest p-value among its true names. With n labelled spectra and a
-    further one exchangeable with them, the score of the further one exceeds the
+    spectrum scores the largest p-value among its true names. With n labelled spectra of sources
+    and a further one exchangeable with them, the score of the further one exceeds the
     ceil((n + 1) (1 - alpha))-th smallest of the n with probability `alpha` at most, whatever the
-    p-values are worth: bad ones make large sets, not wrong ones. Nothing is said of how many
-    names too many a set holds.
+    p-values are worth: bad ones make large sets, not wrong ones. Spectra without a source have
+    nothing that could be missing; they are left out, so that `alpha` is the probability for a
+    spectrum that holds some. Nothing is said of how many names too many a set holds.
 
     Parameters
     ----------
     largest : float
         p-value up to which a name belongs to the set; 1 takes every name in.
     alpha : float
-        Probability that a true name is missing.
+        Probability that a true name is missing, in a spectrum of a source.
+    n : int
+        Labelled spectra of sources that it was calibrated on.
 
     References
     ----------
@@ -38,6 +41,7 @@ class ConformalSets:
 
     largest: float
     alpha: float
+    n: int = 0
 
     @classmethod
     def calibrate(
@@ -52,14 +56,15 @@ class ConformalSets:
             taught it nothing.
         truth : iterable of label sets
             All names present in each spectrum; names without p-value, such as the background,
-            play no part.
+            play no part, nor do spectra that have no other.
         alpha : float
             Between 0 and 1.
 
         Raises
         ------
         DataError
-            If `alpha` is out of range, or the labels are not as many as the spectra.
+            If `alpha` is out of range, the labels are not as many as the spectra, or no spectrum
+            holds a source.
         LabelError
             If the result does not know a name.
         """
@@ -67,10 +72,14 @@ class ConformalSets:
             raise DataError(f"alpha lies between 0 and 1, got {alpha!r}")
         p_values = _p_values(result)
         scores = worst_p_values(p_values, present_names(truth, result.names))
-        if len(scores) != len(result):
-            raise DataError(f"there are {len(result)} spectra, but {len(scores)} label sets")
-        rank = int(np.ceil((len(scores) + 1) * (1.0 - alpha)))
-        return cls(float(np.sort(scores)[rank - 1]) if rank <= len(scores) else 1.0, alpha)
+        n = len(scores)
+        if not n:
+            raise DataError(
+                "sets are calibrated on labelled spectra of sources, but none holds a name that "
+                "the result has a p-value for"
+            )
+        rank = int(np.ceil((n + 1) * (1.0 - alpha)))
+        return cls(float(np.sort(scores)[rank - 1]) if rank <= n else 1.0, alpha, n)
 
     def decisions(self, result: Result) -> BoolArray:
         """Whether each name belongs to the set of each spectrum, shape (n, k)."""
@@ -102,10 +111,13 @@ def present_names(truth: Iterable[Iterable[str]], names: tuple[str, ...]) -> Boo
 
 
 def worst_p_values(p_values: FloatArray, present: BoolArray) -> FloatArray:
-    """Largest p-value among the names present, shape (n,); zero where none is."""
+    """Largest p-value among the names present, of the spectra where one is, shape (m,)."""
     if p_values.shape != present.shape:
         raise DataError(f"there are {len(p_values)} spectra, but {len(present)} label sets")
-    return np.where(present & ~np.isnan(p_values), p_values, 0.0).max(axis=1, initial=0.0)
+    tested = present & ~np.isnan(p_values)
+    rows = tested.any(axis=1)
+    worst: FloatArray = np.where(tested, p_values, 0.0)[rows].max(axis=1, initial=0.0)
+    return worst
 
 
 def _p_values(result: Result) -> FloatArray:
