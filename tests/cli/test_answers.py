@@ -174,6 +174,12 @@ def test_known_spectra_set_the_boundary_of_an_identifier(
     found = run("outlier", *asked, "--json").json
     assert found["known spectra"] == 90
     assert found["flagged of them"] <= 0.1
+    old = sl.load(place / "id.loom")
+    was = old.analyze(sl.read(place / "known.npz")).flags["outlier"]
+    assert found["flagged of them before"] == pytest.approx(was.mean())
+    assert found["that was before"] == pytest.approx(old.misfit_boundary_.center)
+    boundary = sl.load(target).misfit_boundary_
+    assert found["outlier above a misfit per count of"] == pytest.approx(boundary.center)
     assert (place / "id.loom").read_bytes() == before
     spectra = sl.read(place / "known.npz")
     flags = sl.load(target).analyze(spectra).flags["outlier"]

@@ -335,7 +335,8 @@ def outlier(
             whole_counts=identify,
         )
         if identify:
-            facts = shown = _calibrated(trained, spectra, rate)
+            facts = _calibrated(trained, spectra, rate)
+            shown = {name: _short(value) for name, value in facts.items()}
         else:
             study = _studied(trained, spectra, method, feature, seed, progress)
             facts, shown = study.to_dict(), _study_facts(study)
@@ -389,8 +390,22 @@ def _calibrated(model: Any, spectra: Any, rate: float | None) -> dict[str, Any]:
     from spectraloom.workflow import calibrate_known
 
     assert rate is not None  # noqa: S101 - required before
+    before = model.misfit_boundary_
     flagged = calibrate_known(model, spectra, rate)
-    return {"known spectra": len(spectra), "flagged at most": rate, "flagged of them": flagged}
+    after = model.misfit_boundary_
+    known = {"known spectra": len(spectra), "flagged at most": rate, "flagged of them": flagged}
+    if before is None:
+        return {**known, "outlier above a misfit per count of": after.center}
+    return {
+        **known,
+        "flagged of them before": float(before.flagged(after.values).mean()),
+        "outlier above a misfit per count of": after.center,
+        "that was before": before.center,
+    }
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else f"{value:,}"
 
 
 def _study_facts(study: Any) -> dict[str, Any]:

@@ -35,6 +35,8 @@ _REASONS = {
     "drifted further than the templates followed",
     "outlier": "the model does not explain the spectrum: an unknown source, or one that is "
     "changed by shielding, scattering or drift",
+    "partly_covered": "over a tenth of a source lies where the spectrum does not reach, so that "
+    "its amount is extrapolated",
     "poor fit": "the fit misses the spectrum by far more than counting explains: amounts and "
     "shares are rough, and on another kind of detector than that of the model worthless",
     "off the axis": f"more than {MOST_OUTSIDE:.0%} of the counts lie outside the axis of the model",

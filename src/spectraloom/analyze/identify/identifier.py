@@ -23,7 +23,7 @@ from spectraloom.analyze.identify.calibration import (
 from spectraloom.analyze.identify.components import components_needed
 from spectraloom.analyze.identify.decision_limits import decision_limits
 from spectraloom.analyze.identify.intervals import interval_details
-from spectraloom.analyze.identify.margins import require_counts, with_margins
+from spectraloom.analyze.identify.margins import partly_covered, require_counts, with_margins
 from spectraloom.analyze.identify.misfit import (
     KnownMisfits,
     MisfitBoundary,
@@ -414,7 +414,9 @@ class Identifier(SpectralEstimator):
             ``count_rate_uncertainty`` with live time. ``quality``: measures of
             :func:`~spectraloom.analyze.quality.fit_quality`, ``dispersion``, fitted nuisances,
             ``pile_up`` and ``outlier_probability``. ``flags``: see
-            :func:`~spectraloom.analyze.identify.misfit.condition_flags`.
+            :func:`~spectraloom.analyze.identify.misfit.condition_flags`;
+            ``partly_covered``: over a tenth of a source that was found lies where the spectrum
+            does not reach. Amounts are counts on the whole axis of the library.
         """
         check_is_fitted(self)
         spectra = self._as_spectra(X)
@@ -438,6 +440,7 @@ class Identifier(SpectralEstimator):
         errors = np.where(amounts > 0, fit.uncertainties[:, column] * widened, absent)
         decisions = self._decide(amounts, p_values, rate)
         quality, flags = trust_of(spectra, fit, self._nuisances, self.misfit_boundary_)
+        flags["partly_covered"] = self._partly_covered(fit, sources, decisions)
         return Result(
             tuple(names),
             amounts,
@@ -521,6 +524,14 @@ class Identifier(SpectralEstimator):
         rate = per_name_rate(self.false_alarm_rate, len(sources))
         return select_names(len(spectra), self.table_, always, fit, judge, rate)
 
+    def _partly_covered(
+        self, fit: LikelihoodFit, sources: Sequence[str], decisions: BoolArray
+    ) -> BoolArray:
+        ends = self._bins.part(self.library_.axis)
+        if ends is None or not self.library_.axis.is_calibrated:
+            return np.zeros(len(fit), dtype=bool)
+        return partly_covered(fit, self.table_, ends, sources, decisions[:, : len(sources)])
+
     def _null_of(self, fit: LikelihoodFit) -> NullDistribution:
         # Chance was simulated for counts; a Gaussian likelihood follows the theory.
         return self.null_ if fit.poisson else self._theory()
@@ -559,7 +570,9 @@ class Identifier(SpectralEstimator):
         """Set the outlier boundary from spectra that hold nothing unknown.
 
         The only honest statement on real data: a further spectrum like these is flagged with at
-        most the stated probability. How many unknown sources are found is not stated.
+        most the stated probability. How many unknown sources are found is not stated: where the
+        known spectra fit badly the boundary moves up, and unknown sources that were flagged
+        before may pass.
 
         Parameters
         ----------

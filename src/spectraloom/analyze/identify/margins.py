@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from spectraloom._typing import FloatArray
-from spectraloom.analyze.likelihood import TemplateTable, binned_templates
+from spectraloom._typing import BoolArray, FloatArray
+from spectraloom.analyze.likelihood import LikelihoodFit, TemplateTable, binned_templates
 from spectraloom.data.axis import Axis
 from spectraloom.errors import AxisError, FitError
 
+_MOST_COVERED = 0.9  # part of a template that a spectrum covers, below which it is flagged
 _LEAST_AREA = 1e-6  # part of a template below which it cannot be fitted
 
 
@@ -56,6 +58,41 @@ def covered(
             f"library ({low:g} to {high:g} {axis.unit}) do not overlap"
         )
     return first, last
+
+
+def partly_covered(
+    fit: LikelihoodFit,
+    table: TemplateTable,
+    ends: tuple[float, float],
+    names: Sequence[str],
+    found: BoolArray,
+) -> BoolArray:
+    """Whether much of a source that was found lies where the spectrum does not reach, shape (n,).
+
+    Its amount is then extrapolated by the shape of its templates.
+
+    Parameters
+    ----------
+    fit : LikelihoodFit
+        On calibrated axes.
+    table : TemplateTable
+        The one that was fitted.
+    ends : (float, float)
+        Part of the axis that the model is meant to fit.
+    names : sequence of str, length k
+    found : ndarray of bool, shape (n, k)
+    """
+    first, last = fit.edges[0], fit.edges[-1]
+    parts = binned_templates(
+        table, np.array([min(ends[0], first), first, last, max(ends[1], last)])
+    )
+    here, meant = parts[:, 1], parts.sum(axis=1)
+    partly = np.zeros(len(fit), dtype=bool)
+    for name, there in zip(names, found.T, strict=True):
+        own = np.flatnonzero(table.groups == table.names.index(name))
+        amounts = fit.template_amounts[:, own]
+        partly |= there & (amounts @ here[own] < _MOST_COVERED * (amounts @ meant[own]))
+    return partly
 
 
 def require_counts(table: TemplateTable, axis: Axis, window: tuple[float, float] | None) -> None:
