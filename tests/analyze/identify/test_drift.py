@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from spectraloom.analyze import Identifier
-from spectraloom.analyze.identify.drift import GainTracker, gain_deviation
+from spectraloom.analyze.identify.drift import GainTracker
 from spectraloom.analyze.likelihood import Nuisances, fit_templates
+from spectraloom.analyze.likelihood.gain import gain_deviations
 from spectraloom.data import Axis, Library, Spectra
 from spectraloom.data.overlap import overlap_rebin
 from spectraloom.errors import DataError, FitError
@@ -116,7 +117,7 @@ def test_the_deviation_is_the_curvature_of_the_profile(identifier: Identifier) -
     spectrum = series(np.array([0.004]), 20000.0, 9, source=5000.0)
     nuisances = Nuisances(gain=0.02)
     fit = fit_templates(spectrum, identifier.table_, nuisances=nuisances, tolerance=1e-9)
-    deviation = gain_deviation(fit, identifier.table_, nuisances)
+    deviation = gain_deviations(fit, identifier.table_, nuisances)[0]
     # A very narrow prior holds the gain away from its best: the deviance rises by the square.
     best = fit.nuisances[0, 0]
     deviances = []

@@ -10,7 +10,7 @@ import numpy as np
 
 from spectraloom._typing import BoolArray, FloatArray
 from spectraloom.analyze.identify.identifier import Identifier
-from spectraloom.analyze.likelihood import LikelihoodFit, Nuisances, TemplateTable
+from spectraloom.analyze.likelihood.gain import gain_deviations
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError, FitError
 
@@ -196,10 +196,10 @@ class GainTracker:
         begin = np.array([[center if start is None else start, 0.0, 0.0]])
         table, nuisances = expecting.table_, expecting._nuisances
         fit = expecting._fit(spectrum, table, start=begin)
-        deviation = gain_deviation(fit, table, nuisances)
+        deviation = float(gain_deviations(fit, table, nuisances)[0])
         gain = float(fit.nuisances[0, 0])
         low, high = nuisances.bounds(table)[0]
-        return gain, min(deviation, spread), not low < gain < high
+        return gain, deviation, not low < gain < high
 
 
 def at_gain(identifier: Identifier, gain: float, spread: float) -> Identifier:
@@ -216,28 +216,3 @@ def at_gain(identifier: Identifier, gain: float, spread: float) -> Identifier:
     own = identifier._nuisances
     other._nuisances = replace(own, gain=spread, centers=(gain, *own.centers[1:]))
     return other
-
-
-def gain_deviation(fit: LikelihoodFit, table: TemplateTable, nuisances: Nuisances) -> float:
-    """Standard deviation of the gain of the first spectrum of a fit.
-
-    From the Fisher information of the amounts that are above zero, and of all nuisances with
-    their priors.
-    """
-    from spectraloom.analyze.likelihood.batch import place_templates
-    from spectraloom.analyze.likelihood.door import as_given, templates_of
-    from spectraloom.analyze.likelihood.moving import make_work, slopes_at
-
-    amounts, theta = fit.template_amounts[0], fit.nuisances[0]
-    work = make_work(len(amounts), fit.fitted.shape[1])
-    templates, edges = templates_of(table), as_given(fit.edges)
-    place_templates(templates, edges, theta, as_given(fit.extra)[0], work)
-    slopes_at(templates, work.pieces, edges, theta, nuisances.used, amounts, work.J)
-    rows = np.concatenate([work.J[nuisances.used], work.A[amounts > 0]])
-    information = (rows / fit.fitted[0]) @ rows.T
-    priors = 1.0 / nuisances.spreads[nuisances.used] ** 2
-    information[np.arange(len(priors)), np.arange(len(priors))] += priors
-    scale = 1.0 / np.sqrt(np.diagonal(information))
-    # Eigenvalues of the scaled matrix below rounding are directions that nothing is known of.
-    covariance = np.linalg.pinv(information * np.outer(scale, scale), rcond=1e-12, hermitian=True)
-    return float(np.sqrt(covariance[0, 0]) * scale[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from spectraloom._typing import Array, FloatArray
+from spectraloom.analyze.identify.smoothing import smooth_counts
 from spectraloom.analyze.least_squares import nnls
 from spectraloom.analyze.loadings import loadings_without_labels, split_into_variants
 from spectraloom.data.columns import label_sets
@@ -234,6 +235,10 @@ def background_library(
 ) -> Library | None:
     """Templates of the spectra that are background alone, or of all without labels.
 
+    On a calibrated axis, where templates move with the gain, counts are smoothed
+    (:func:`~spectraloom.analyze.identify.smoothing.smooth_counts`): noise would pretend to know
+    the gain. Their sum stays.
+
     Parameters
     ----------
     spectra : Spectra
@@ -258,12 +263,16 @@ def background_library(
     total = values.sum(axis=0)
     if not total.any():
         return None
+    whole = spectra.kind == "counts" and bool((values == np.floor(values)).all())
+    moving = whole and spectra.axis.is_calibrated
     if components == 1 or len(values) <= components:
-        return Library(total[np.newaxis], spectra.axis, (name,))
+        template = smooth_counts(total) if moving else total
+        return Library(template[np.newaxis], spectra.axis, (name,))
     parts = loadings_without_labels(values, components, seed)
     amounts = nnls(values, parts).sum(axis=0)
     kept = amounts > 0
     variants = tuple(str(number + 1) for number in np.flatnonzero(kept))
-    return Library(
-        (parts * amounts[:, np.newaxis])[kept], spectra.axis, (name,) * int(kept.sum()), variants
-    )
+    templates = (parts * amounts[:, np.newaxis])[kept]
+    if moving:
+        templates = np.stack([smooth_counts(template) for template in templates])
+    return Library(templates, spectra.axis, (name,) * len(templates), variants)
