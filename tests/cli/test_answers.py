@@ -210,16 +210,33 @@ def test_parts_as_variants_are_reached_from_the_command_line(
     train = identification.train_identifier
     monkeypatch.setattr("spectraloom.workflow.train_identifier", quick)
     target = tmp_path / "m.loom"
-    asked = ["-o", target, "--variants", "nmf:2", "--json"]
+    asked = ["-o", target, "--variants", "nmf:2", "--bins", "adaptive", "--json"]
     done = run("train", world / "train.npz", "--model", "identify", *asked)
     assert done.code == 0, done.err
     model = sl.load(target)
     assert isinstance(model, Identifier)
-    assert model.variants == "nmf:2"
+    assert (model.variants, model.bins) == ("nmf:2", "adaptive")
     assert sorted(model.library_.names) == sorted([*NUCLIDES] * 2)
-    done = run("train", world / "train.npz", *asked)
+    for kind, rest in (("nmf", asked), ("nmf", asked[:4]), ("manifold", asked[4:])):
+        done = run("train", world / "train.npz", "--model", kind, *rest)
+        assert done.code == 2
+        assert "goes with --model identify" in done.err
+
+
+def test_profile_intervals_are_reached_from_the_command_line(
+    run: Run, place: Path, world: Path, tmp_path: Path
+) -> None:
+    sl.write(sl.read(place / "known.npz")[:2], tmp_path / "two.npz")
+    files = [place / "id.loom", tmp_path / "two.npz"]
+    given = run("analyze", *files, "--intervals", "profile", "--json").json["details"]
+    model, spectra = sl.load(place / "id.loom"), sl.read(tmp_path / "two.npz")
+    wanted, plain = (model.analyze(spectra, intervals=kind) for kind in ("profile", "score"))
+    for end in ("interval_low", "interval_high"):
+        np.testing.assert_array_equal(given[end], wanted.details[end])
+        assert not np.allclose(wanted.details[end], plain.details[end])
+    done = run("analyze", world / "model.loom", tmp_path / "two.npz", "--intervals", "profile")
     assert done.code == 2
-    assert "--variants nmf:2 goes with --model identify" in done.err
+    assert "--intervals needs a model for identification" in done.err
 
 
 def test_pictures_of_a_greedy_answer_hold_what_it_holds(world: Path) -> None:

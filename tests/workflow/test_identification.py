@@ -7,6 +7,7 @@ import pytest
 
 import spectraloom as sl
 from spectraloom.analyze import Identifier
+from spectraloom.analyze.likelihood import Resolution
 from spectraloom.data import Axis, Result, Spectra
 from spectraloom.errors import DataError
 from spectraloom.workflow import (
@@ -20,9 +21,10 @@ from spectraloom.workflow import (
 )
 from spectraloom.workflow.identification import IdentifierTraining, trials_for
 from spectraloom.workflow.identify_sections import roc_curves
+from spectraloom.workflow.train import hold_out
 from spectraloom.workflow.trust import training_remarks
 
-from .conftest import AXIS, Make
+from .conftest import AXIS, Make, expected
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +77,92 @@ def test_components_add_up_to_the_fit(identified: IdentifierTraining, make: Make
     where, observed, parts = components_of(identified.model, spectra, 1)
     assert np.array_equal(where.edges, result.denoised.axis.edges)
     np.testing.assert_array_equal(observed, spectra.values[1, : where.n_channels])
-    np.testing.assert_allclose(sum(parts.values()), result.denoised.values[1], rtol=2e-2, atol=0.05)
+    np.testing.assert_allclose(sum(parts.values()), result.denoised.values[1], rtol=1e-9, atol=1e-9)
     assert abs(parts["A"].sum() - 1000) < 200
     assert int(np.argmax(parts["A"])) == int(np.argmin(np.abs(where.centers - 202.0)))
+
+
+@pytest.mark.parametrize("selection", ["all", "greedy"])
+def test_components_are_those_of_the_answer(training: Spectra, make: Make, selection: str) -> None:
+    model = Identifier(
+        n_bootstrap=0, variants=2, bins="adaptive", broadening=0.2, offset=2.0, selection=selection,
+        resolution=Resolution(0.3),
+    ).fit(training)  # fmt: skip
+    axis = Axis.from_edges(AXIS.edges * 1.01)
+    spectra = make([("A", "B", "background")], 3, seed=8).replace(axis=axis)
+    answer = model.analyze(spectra)
+    assert model._bins.where(axis)["edges"].size < axis.n_channels
+    assert answer.denoised is not None
+    for row in range(3):
+        _, _, parts = components_of(model, spectra, row)
+        total = sum(parts.values())
+        np.testing.assert_allclose(total, answer.denoised.values[row], rtol=1e-9, atol=1e-9)
+        if selection == "greedy":
+            assert set(parts) - {"pile-up"} == set(answer.labels[row])
+
+
+def test_the_background_held_out_comes_last(make: Make) -> None:
+    spectra = make([("A",), ("background",)], 100, seed=9)
+    quiet = np.array([entry == ("background",) for entry in spectra.labels])
+    number = np.where(quiet, np.cumsum(quiet) - 1, -1)
+    spectra = spectra.with_columns(number=number)
+    began = np.datetime64("2025-01-01", "s") - number * np.timedelta64(60, "s")
+    for given, last in (
+        (spectra, range(40, 50)),
+        (spectra.with_columns(start_time=began), range(10)),  # the first began last
+    ):
+        train, test = hold_out(given, 0.2, 1, in_order="background")
+        assert test is not None
+        assert sorted(n for n in test.columns["number"].tolist() if n >= 0) == list(last)
+        assert len(train) + len(test) == 100
+        sources = [entry == ("A",) for entry in test.labels]
+        assert 5 <= sum(sources) <= 15  # these are drawn
+    # A copy of a spectrum that trains does not judge.
+    values = spectra.values.copy()
+    late, early = np.flatnonzero(number == 45)[0], np.flatnonzero(number == 3)[0]
+    values[late] = values[early]
+    _, test = hold_out(spectra.replace(values=values), 0.2, 1, in_order="background")
+    assert test is not None
+    assert 45 not in test.columns["number"]
+    # One spectrum of background trains.
+    train, _ = hold_out(
+        spectra[np.flatnonzero(~quiet | (number == 7))], 0.2, 1, in_order="background"
+    )
+    assert 7 in train.columns["number"]
+
+
+def test_a_background_that_drifts_shows_in_what_was_held_out(make: Make) -> None:
+    # Radon comes slowly: rows in between would have neighbours that know it.
+    def drifting(n: int) -> Spectra:
+        rng = np.random.default_rng(3)
+        part = np.linspace(0.0, 0.25, n)[:, np.newaxis]
+        means = 3000 * ((1 - part) * expected("background") + part * expected("X"))
+        labels = [("background",)] * n
+        return Spectra(rng.poisson(means), AXIS, columns={"labels": labels})
+
+    sources = make([("A",), ("B",)], 40, seed=10)
+    sources = sources.replace(live_time=None, columns={"labels": sources.labels})
+    done = train_identifier(
+        Spectra.concatenate([sources.replace(values=sources.values.astype(int)), drifting(200)]),
+        Identifier(n_bootstrap=0, variants=1), seed=2,
+    )  # fmt: skip
+    assert done.holdout is not None
+    own = [entry == ("background",) for entry in done.holdout.spectra.labels]
+    held = done.holdout.spectra.values[np.array(own)]
+    centers = [(one @ AXIS.centers) / one.sum() for one in held]
+    learned = done.model.background_.templates.mean(axis=0)
+    assert min(centers) > (learned @ AXIS.centers) / learned.sum()
+
+
+def test_profiles_are_passed_on(identified: IdentifierTraining, make: Make, tmp_path: Path) -> None:
+    spectra = make([("A", "background")], 2, seed=11)
+    sl.write(spectra, tmp_path / "two.npz")
+    found, _ = identify_files(identified.model, tmp_path / "two.npz", intervals="profile")
+    wanted = identified.model.analyze(spectra, intervals="profile")
+    plain = identified.model.analyze(spectra)
+    for end in ("interval_low", "interval_high"):
+        np.testing.assert_array_equal(found.details[end], wanted.details[end])
+        assert not np.allclose(found.details[end], plain.details[end])
 
 
 def test_results_are_joined_row_by_row(identified: IdentifierTraining, make: Make) -> None:

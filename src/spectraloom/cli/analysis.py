@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -37,6 +37,13 @@ DenoisedFile = Annotated[
 Limits = Annotated[
     bool, typer.Option("--limits", help="identify: show decision thresholds and detection limits.")
 ]
+Intervals = Annotated[
+    Literal["score", "profile"],
+    typer.Option(
+        help="identify: 95 % intervals of amounts from uncertainties (score), or from the profile "
+        "of the likelihood, which takes longer."
+    ),
+]
 EfficiencyFile = Annotated[
     Path | None,
     typer.Option(help="identify: table of efficiencies (name, efficiency ...), for activities."),
@@ -62,6 +69,7 @@ def analyze(
     out: TableFile = None,
     denoised: DenoisedFile = None,
     limits: Limits = False,
+    intervals: Intervals = "score",
     efficiency: EfficiencyFile = None,
     conformal: Conformal = None,
     coverage: Coverage = 0.9,
@@ -87,13 +95,17 @@ def analyze(
     with progress_bar(as_json) as progress:
         trained = load(model)
         if not isinstance(trained, Identifier):
-            _refuse({"limits": limits, "efficiency": efficiency, "conformal": conformal})
+            profile = intervals != "score"
+            asked = {"limits": limits, "intervals": profile, "efficiency": efficiency}
+            _refuse({**asked, "conformal": conformal})
         if isinstance(trained, SupervisedNMF):
             _refuse({"report": report})
             groups = [read_for(trained, sources, progress, left_out=left_out)]
             result = trained.analyze(groups[0], denoise=denoised is not None, progress=progress)
         else:
-            result, groups = identify_files(trained, sources, progress, left_out=left_out)
+            result, groups = identify_files(
+                trained, sources, progress, left_out=left_out, intervals=intervals
+            )
         if isinstance(trained, Identifier):
             result = _with_more(trained, result, efficiency, conformal, coverage)
     if denoised is not None:

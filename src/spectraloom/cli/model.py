@@ -10,6 +10,7 @@ import typer
 from spectraloom.cli.manifold import deforming_model, show_manifold_training
 from spectraloom.cli.options import (
     AsJson,
+    Bins,
     Broadening,
     Deformation,
     Detectors,
@@ -71,6 +72,7 @@ def train(
     outliers: Outliers = True,
     false_alarm_rate: FalseAlarmRate = None,
     gain: Gain = None,
+    bins: Bins = None,
     deformation: Deformation = None,
     unit: Unit = None,
     signatures: Signatures = None,
@@ -93,7 +95,7 @@ def train(
     page = None if report is None else require_folder(report) / "report.html"
     deforming = (deformation, unit, signatures, individual or None, broadening)
     settings = _settings(
-        model, min_share, variants, background, window, false_alarm_rate, gain, deforming
+        model, min_share, variants, background, window, false_alarm_rate, gain, bins, deforming
     )
     with progress_bar(as_json) as progress:
         progress(0.0, "reading")
@@ -158,11 +160,14 @@ def _settings(
     window: tuple[float, float] | None,
     false_alarm_rate: float | None,
     gain: float | None,
+    bins: str | None,
     deforming: tuple[Any, ...],
 ) -> Any:
     """Unfitted model; what was not given keeps the default of the model."""
     from spectraloom.analyze import Identifier, SupervisedNMF
 
+    if bins is not None and model != "identify":
+        raise typer.BadParameter("--bins goes with --model identify")
     own = dict(zip(_DEFORMING, deforming, strict=True))
     if model == "manifold":
         rest = {"min_share": min_share, "variants": variants, "gain": gain, "window": window}
@@ -186,7 +191,7 @@ def _settings(
         if variants is not None and variants.split(":")[0] == "nmf":
             raise typer.BadParameter(f"--variants {variants} goes with --model identify")
     else:
-        given |= of_identify
+        given |= {**of_identify, "bins": "adaptive" if bins == "adaptive" else None}
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if chosen.get("gain") == 0:
         chosen["gain"] = None

@@ -63,6 +63,13 @@ Gain = Annotated[
         min=0.0,
     ),
 ]
+Bins = Annotated[
+    Literal["channels", "adaptive"] | None,
+    typer.Option(
+        help="identify: fit channels, or bins that grow as the resolution does, which is faster.",
+        show_default="channels",
+    ),
+]
 
 Deformation = Annotated[
     str | None,

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from scipy.interpolate import CubicHermiteSpline
 from sklearn.base import clone
 
 from spectraloom._typing import Array, FloatArray
 from spectraloom.analyze.identify.identifier import Identifier
-from spectraloom.analyze.identify.selection import sub_table
-from spectraloom.analyze.likelihood import Nuisances, fit_templates
+from spectraloom.analyze.likelihood import binned_templates, pileup_templates
 from spectraloom.analyze.manifold import ManifoldUnmixer
 from spectraloom.data.axis import Axis
 from spectraloom.data.columns import label_sets
@@ -73,10 +71,14 @@ def train_identifier(
 ) -> IdentifierTraining:
     """Make the library and calibrate decisions on one part of the spectra, judge on the rest.
 
+    Of the background the last part is held out: background between its own neighbours in time
+    would look better known than what comes later.
+
     Parameters
     ----------
     spectra : Spectra
-        On one axis, with a column ``labels``: sources and background, one label each.
+        On one axis, with a column ``labels``: sources and background, one label each; the
+        background in the order of time.
     model : Identifier
         Settings; it is cloned.
     holdout : float
@@ -92,7 +94,7 @@ def train_identifier(
     FitError
         If holding out leaves no spectrum of a label, or there is no source to learn.
     """
-    training, test = hold_out(spectra, holdout, seed)
+    training, test = hold_out(spectra, holdout, seed, in_order=model.background)
     fitted = clone(model).fit(training, progress=part_of(progress, 0.0, 0.6))
     if test is None:
         return IdentifierTraining(fitted, None, {})
@@ -159,6 +161,7 @@ def identify_files(
     progress: Callable[[float, str], None] | None = None,
     *,
     left_out: list[LeftOut] | None = None,
+    intervals: Literal["score", "profile"] = "score",
 ) -> tuple[Result, list[Spectra]]:
     """Read spectra and identify them on their own calibrations: nothing is rebinned.
 
@@ -170,6 +173,8 @@ def identify_files(
     progress : callable, optional
     left_out : list of LeftOut, optional
         Files that cannot be used are added to it; by default one such file stops all.
+    intervals : {"score", "profile"}
+        How an Identifier finds the intervals of amounts.
 
     Returns
     -------
@@ -203,7 +208,10 @@ def identify_files(
                 "their amounts have other units; analyse them on their own"
             )
         step = part_of(progress, number / len(groups), (number + 1) / len(groups))
-        answer = model.analyze(group, progress=step)
+        if isinstance(model, Identifier):
+            answer = model.analyze(group, progress=step, intervals=intervals)
+        else:
+            answer = model.analyze(group, progress=step)
         kinds.append(group.kind)
         return answer
 
@@ -291,7 +299,7 @@ def _joined_column(parts: Sequence[Array]) -> Array:
 def components_of(
     model: Identifier, spectra: Spectra, row: int
 ) -> tuple[Axis, FloatArray, dict[str, FloatArray]]:
-    """What explains one spectrum: counts of each name on the bins of the fit.
+    """What explains one spectrum: counts of each name on its channels.
 
     Parameters
     ----------
@@ -303,11 +311,12 @@ def components_of(
     Returns
     -------
     axis : Axis
-        Bins of the fit.
-    observed : ndarray, shape (n_bins,)
-    components : dict of str to ndarray, shape (n_bins,)
+        Channels that were fitted.
+    observed : ndarray, shape (n_channels,)
+    components : dict of str to ndarray, shape (n_channels,)
         Of names with counts; the templates stand where the fitted gain, offset and broadening
-        put them. Where the model chose names one by one, only those chosen are fitted.
+        put them. They add up to the fitted spectrum of :meth:`Identifier.analyze`, which is that of
+        the names that were chosen where the model chooses them one by one.
 
     Raises
     ------
@@ -315,42 +324,19 @@ def components_of(
         If the model gives no fitted spectrum.
     """
     one = spectra[[row]]
-    answer = model.analyze(one)
-    bins = answer.denoised
-    if bins is None:
+    fitted = model.analyze(one).denoised
+    if fitted is None:
         raise DataError("identification gives the fitted spectrum")
-    moving = one.axis.is_calibrated
-    table, settings = model.table_, model.fitted_with_
-    chosen = {name for name, amount in zip(answer.names, answer.amounts[0], strict=True) if amount}
-    if settings["selection"] == "greedy" and chosen:
-        table = sub_table(table, np.isin(table.names, sorted(chosen)))
-    drifts = Nuisances(settings["gain"], settings["offset"], settings["broadening"])
-    fit = fit_templates(
-        one,
-        table,
-        edges=np.asarray(bins.axis.edges),
-        nuisances=drifts if moving else None,
-        pileup=settings["pileup"] and one.axis.quantity == "energy" and one.kind == "counts",
-    )
-    gain, offset, broadening = (float(value) for value in fit.nuisances[0])
-    edges = np.clip((fit.edges - offset) / (1.0 + gain), table.grid[0], table.grid[-1])
-    layers = []
-    for values, slopes in zip(table.table, table.slopes, strict=True):
-        curve = CubicHermiteSpline(table.grid, values, slopes, axis=1)
-        layers.append(np.maximum(np.diff(curve(edges), axis=1), 0.0))
-    # Between two layers of the broadening a mean is close enough for a picture.
-    place = float(np.interp(broadening, table.nodes, np.arange(len(layers))))
-    low = min(int(place), len(layers) - 1)
-    high = min(low + 1, len(layers) - 1)
-    templates = layers[low] + (place - low) * (layers[high] - layers[low])
-    amounts = fit.template_amounts[0]
+    axis, edges = fitted.axis, np.asarray(fitted.axis.edges)
+    first = int(np.searchsorted(one.axis.edges, edges[0]))
+    observed = np.asarray(one.values[0, first : first + axis.n_channels], dtype=np.float64)
+    fit = model._fit_names(one, None, None)
+    templates = binned_templates(model.table_, edges, fit.nuisances[0])
     if fit.extra.shape[1]:
-        templates = np.vstack([templates, fit.extra[0]])
+        templates = np.vstack([templates, pileup_templates(one.values, one.axis, edges)])
+    amounts = fit.template_amounts[0]
     parts = {
-        name: np.asarray(
-            amounts[fit.groups == number] @ templates[fit.groups == number], dtype=np.float64
-        )
+        name: np.asarray(amounts[fit.groups == number] @ templates[fit.groups == number])
         for number, name in enumerate(fit.names)
     }
-    axis = Axis.from_edges(fit.edges, quantity=one.axis.quantity, unit=one.axis.unit)
-    return axis, fit.observed[0], {name: part for name, part in parts.items() if part.sum() > 0}
+    return axis, observed, {name: part for name, part in parts.items() if part.sum() > 0}

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from spectraloom._typing import Array
+from spectraloom._typing import Array, IntArray
+from spectraloom.analyze.identify.gaps import start_times
 from spectraloom.analyze.outlier import Method, OutlierStudy, study_outliers
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.axis import Axis
@@ -20,6 +21,7 @@ from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError, FitError
 from spectraloom.evaluate.splits import split_by_group
+from spectraloom.process.identical import identical_groups
 from spectraloom.workflow.chain import Judged, judge, require_kind
 from spectraloom.workflow.left_out import LeftOut, read_usable, use_each
 from spectraloom.workflow.prepare import onto_axis, part_of
@@ -109,7 +111,9 @@ def train(
     return Training(fitted, judged, study)
 
 
-def hold_out(spectra: Spectra, share: float, seed: int) -> tuple[Spectra, Spectra | None]:
+def hold_out(
+    spectra: Spectra, share: float, seed: int, *, in_order: str | None = None
+) -> tuple[Spectra, Spectra | None]:
     """Spectra to train on, and those held out; copies stay on one side.
 
     Parameters
@@ -119,6 +123,9 @@ def hold_out(spectra: Spectra, share: float, seed: int) -> tuple[Spectra, Spectr
     share : float
         Share held out; 0 holds out nothing.
     seed : int
+    in_order : str, optional
+        Label of spectra whose last part is held out instead of a random one: those that began
+        last, where all of them say so, else those given last.
 
     Raises
     ------
@@ -131,6 +138,8 @@ def hold_out(spectra: Spectra, share: float, seed: int) -> tuple[Spectra, Spectr
     if share == 0:
         return spectra, None
     rows, others = split_by_group(spectra, test_size=share, seed=seed)
+    if in_order is not None:
+        rows, others = _last_held_out(spectra, in_order, share, rows, others)
     training, test = spectra[rows], spectra[others]
     lost = _names(spectra) - _names(training)
     if lost:
@@ -139,6 +148,23 @@ def hold_out(spectra: Spectra, share: float, seed: int) -> tuple[Spectra, Spectr
             "train on: give more spectra, or hold out fewer or none (--holdout 0)"
         )
     return training, test
+
+
+def _last_held_out(
+    spectra: Spectra, label: str, share: float, rows: IntArray, others: IntArray
+) -> tuple[IntArray, IntArray]:
+    """The same split, but of one label the last spectra are held out; copies of others are not."""
+    own = np.array([tuple(entry) == (label,) for entry in spectra.labels], dtype=bool)
+    placed = np.flatnonzero(own)
+    times = start_times(spectra[placed])
+    if times is not None:
+        placed = placed[np.argsort(times, kind="stable")]
+    held = min(int(np.ceil(share * len(placed))), max(len(placed) - 1, 0))
+    first, copies = len(placed) - held, identical_groups(spectra)
+    last = placed[first:]
+    last = last[~np.isin(copies[last], copies[np.append(placed[:first], rows[~own[rows]])])]
+    training = np.append(rows[~own[rows]], np.setdiff1d(placed, last))
+    return np.sort(training), np.sort(np.append(others[~own[others]], last))
 
 
 def _require_share(share: float) -> None:
