@@ -102,3 +102,24 @@ def test_a_constant_gain_is_found_within_its_uncertainty(trained: int, counts: i
     squares = np.array(pulls) ** 2
     assert squares.mean() < 3.0
     assert np.median(squares) < 1.5
+
+
+def test_an_answer_says_how_well_it_knows_the_gain() -> None:
+    rng = np.random.default_rng(9)
+    settings = {"gain": 0.02, "pileup": False, "n_bootstrap": 0}
+    quiet = Spectra(rng.poisson(800 * BACKGROUND, (400, N)), AXIS)
+    model = Identifier(LIBRARY, **settings).fit(quiet)
+    pulls = []
+    for counts in (800, 8000):
+        for gain in (-0.02, 0.0, 0.015):
+            spectra = Spectra(rng.poisson(counts * moved("background", gain), (20, N)), AXIS)
+            quality = model.analyze(spectra).quality
+            assert (quality["gain_uncertainty"] <= 0.02).all()
+            pulls.append((quality["gain"] - gain) / quality["gain_uncertainty"])
+            # A gain is relative: plus where counts are recorded above their energies.
+            assert abs(np.median(quality["gain"]) - gain) < 0.006
+    assert 0.7 < np.sqrt((np.array(pulls) ** 2).mean()) < 1.6
+    few = model.analyze(Spectra(np.zeros((1, N), dtype=np.int64), AXIS)).quality
+    assert few["gain_uncertainty"][0] == pytest.approx(0.02)
+    free = Identifier(LIBRARY, **settings | {"gain": None}).fit(quiet)
+    assert "gain_uncertainty" not in free.analyze(quiet[:2]).quality

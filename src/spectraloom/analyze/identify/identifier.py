@@ -52,6 +52,7 @@ from spectraloom.analyze.likelihood import (
     fit_templates,
     template_table,
 )
+from spectraloom.analyze.likelihood.gain import gain_deviations
 from spectraloom.analyze.share_rule import is_source
 from spectraloom.data.axis import Axis
 from spectraloom.data.columns import label_sets
@@ -441,6 +442,9 @@ class Identifier(SpectralEstimator):
         decisions = self._decide(amounts, p_values, rate)
         quality, flags = trust_of(spectra, fit, self._nuisances, self.misfit_boundary_)
         flags["partly_covered"] = self._partly_covered(fit, sources, decisions)
+        if moving is not None and "gain" in quality:
+            deviations = gain_deviations(fit, self.table_, moving) * widened[:, 0]
+            quality["gain_uncertainty"] = np.minimum(deviations, moving.spreads[0])
         return Result(
             tuple(names),
             amounts,
