@@ -62,7 +62,7 @@ class TrainingSettings:
         If a number is out of range.
     """
 
-    n_steps: int = 2000
+    n_steps: int = 4000
     learning_rate: float = 1e-2
     averaging: float = 0.99
     steps_per_check: int = 50

@@ -179,7 +179,7 @@ def test_individual_networks_do_not_know_each_other() -> None:
 
 
 def test_it_resumes_where_it_was(tmp_path: Path) -> None:
-    whole = learn(n_steps=50, joint=False)
+    whole = learn(n_steps=50)
     told = []
 
     def interrupt(done: float, _: str) -> None:
@@ -188,17 +188,13 @@ def test_it_resumes_where_it_was(tmp_path: Path) -> None:
             raise KeyError("interrupted")
 
     with pytest.raises(KeyError):
-        learn(n_steps=50, joint=False, folder=tmp_path, progress=interrupt)
-    assert sorted(path.name for path in tmp_path.rglob("*.ckpt")) == [CHECKPOINT] * 2
+        learn(n_steps=50, folder=tmp_path, progress=interrupt)
+    assert [path.name for path in tmp_path.rglob("*.ckpt")] == [CHECKPOINT]
     told.clear()
     again = learn(
-        n_steps=50,
-        joint=False,
-        folder=tmp_path,
-        resume=True,
-        progress=lambda done, _: told.append(done),
+        n_steps=50, folder=tmp_path, resume=True, progress=lambda done, _: told.append(done)
     )
-    assert len(told) == 25  # half of the second network
+    assert len(told) == 25  # what came after the last checkpoint
     assert told[-1] == pytest.approx(1.0)
     np.testing.assert_array_equal(again.table.table, whole.table.table)
     with pytest.raises(FitError, match="give the folder"):
@@ -296,3 +292,14 @@ def test_what_cannot_be_learned_from_is_refused() -> None:
         learn(apart)
     with pytest.raises(FitError, match="at least"):
         learn(settings=LearningSettings())  # layers for longer spectra
+
+
+def test_networks_of_single_sources_keep_checkpoints_of_their_own(tmp_path: Path) -> None:
+    told: list[float] = []
+    first = learn(
+        n_steps=50, joint=False, folder=tmp_path, progress=lambda done, _: told.append(done)
+    )
+    assert told[-1] == 1.0
+    assert len(list(tmp_path.rglob("*.ckpt"))) == 2
+    again = learn(n_steps=50, joint=False, folder=tmp_path, resume=True)
+    np.testing.assert_array_equal(again.table.table, first.table.table)

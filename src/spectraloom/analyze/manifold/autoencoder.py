@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.utils.parallel import Parallel, delayed
 
 from spectraloom._typing import Array, FloatArray, IntArray
 from spectraloom.analyze.manifold.interpolated import training_coordinates
@@ -136,16 +138,14 @@ class LearnedSignature:
         given = single_labels(spectra, labels)
         names = tuple(sorted(set(given.tolist())))
         groups = [names] if joint else [(name,) for name in names]
-        learned = []
+        jobs = []
         for number, group in enumerate(groups):
             rows = np.isin(given, group)
             examples = _examples(spectra[rows], values[rows], given[rows], group)
             place = None if folder is None else Path(folder) / str(number)
             again = resume and place is not None and (place / nets.CHECKPOINT).is_file()
-            told = _share(progress, number, len(groups))
-            learned.append(
-                _learn(examples, deformation, anchors, settings, _Run(place, again, told))
-            )
+            jobs.append((examples, deformation, anchors, settings, _Run(place, again, None)))
+        learned = _learn_all(jobs, progress)
         table = np.concatenate([one.table for one in learned], axis=1)
         card = {
             "joint": bool(joint),
@@ -252,6 +252,27 @@ class LearnedSignature:
     def __reduce__(self) -> tuple[Any, ...]:
         # Read-only mappings cannot be sent to worker processes; plain ones can.
         return LearnedSignature, (self.table, dict(self.card), dict(self.state))
+
+
+def _learn_all(jobs: Sequence[tuple[Any, ...]], progress: Progress | None) -> list[_Learned]:
+    """Train one network here, several in as many processes as there are cores.
+
+    A training uses one core, whatever the others do, so that its outcome depends on none of them.
+    """
+    cores = min(os.cpu_count() or 1, len(jobs))
+    if cores == 1:
+        learned = []
+        for number, (examples, deformation, anchors, settings, run) in enumerate(jobs):
+            here = run._replace(progress=_share(progress, number, len(jobs)))
+            learned.append(_learn(examples, deformation, anchors, settings, here))
+        return learned
+    done = []
+    outcomes = Parallel(cores, return_as="generator")(delayed(_learn)(*job) for job in jobs)
+    for number, one in enumerate(outcomes, 1):
+        done.append(one)
+        if progress is not None:
+            progress(number / len(jobs), f"{number} of {len(jobs)} networks are trained")
+    return done
 
 
 class _Examples(NamedTuple):
