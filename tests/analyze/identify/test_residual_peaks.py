@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 from spectraloom.analyze import Identifier
-from spectraloom.analyze.identify.residual_peaks import line_table, name_residual_peaks
+from spectraloom.analyze.identify.residual_peaks import (
+    _peak_filters,
+    line_table,
+    name_residual_peaks,
+)
 from spectraloom.analyze.likelihood import Resolution
-from spectraloom.data import Axis, Library, Spectra
+from spectraloom.data import Axis, Library, Result, Spectra
 from spectraloom.errors import AxisError, DataError
 from spectraloom.physics.gamma import Lines
 
@@ -56,6 +60,42 @@ def test_what_the_library_explains_leaves_no_peak(model: Identifier) -> None:
     smooth = draw(400 * np.exp(-AXIS.centers / 500.0) / 125.0, 200, 3)
     found = name_residual_peaks(model.analyze(smooth), smooth)
     assert sum(bool(peaks) for peaks in found) <= 4
+
+
+def explained(values: np.ndarray, fitted: np.ndarray) -> tuple[Result, Spectra]:
+    """Spectra, and a result that explains each of them by the same counts."""
+    n = len(values)
+    denoised = Spectra(np.tile(fitted, (n, 1)), AXIS)
+    one = np.ones((n, 1))
+    return Result(("background",), one, one > 0, denoised=denoised), Spectra(values, AXIS)
+
+
+def test_noise_of_the_templates_makes_no_peaks() -> None:
+    # The background was learned from 60 000 counts, and a million are judged.
+    rng = np.random.default_rng(6)
+    truth = 1e6 * background()
+    learned = rng.poisson(truth * 0.06) / 0.06
+    values = rng.poisson(truth, (40, AXIS.n_channels))
+    found = name_residual_peaks(*explained(values, learned))
+    assert sum(map(len, found)) <= 2
+    # By counting alone such peaks are there.
+    bare = (values - learned) @ _peak_filters(AXIS, RESOLUTION)[0].T
+    assert (
+        np.abs(bare[0]) / np.sqrt(truth @ (_peak_filters(AXIS, RESOLUTION)[0] ** 2).T)
+    ).max() > 6
+    # A peak that stands out of them is found.
+    values = rng.poisson(truth + 20000 * peak(661.7), (40, AXIS.n_channels))
+    for peaks in name_residual_peaks(*explained(values, learned)):
+        assert peaks[0].sources[0] == "Cs137"
+        assert 5 < peaks[0].significance < 40
+
+
+def test_a_strong_peak_does_not_hide_itself() -> None:
+    rng = np.random.default_rng(7)
+    values = rng.poisson(1e5 * background() + 1e4 * peak(661.7), (5, AXIS.n_channels))
+    for peaks in name_residual_peaks(*explained(values, 1e5 * background())):
+        assert peaks[0].sources[0] == "Cs137"
+        assert peaks[0].significance > 60  # with its own misfit in the scatter it would be 20
 
 
 def test_a_table_of_ones_own_and_a_peak_without_a_name(model: Identifier) -> None:

@@ -10,6 +10,7 @@ from scipy.ndimage import maximum_filter1d
 
 from spectraloom._typing import FloatArray, IntArray
 from spectraloom.analyze.likelihood import Resolution
+from spectraloom.analyze.quality import deviance_moments, poisson_deviance
 from spectraloom.data.axis import Axis
 from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
@@ -31,7 +32,7 @@ class ResidualPeak(NamedTuple):
     counts : float
         Area above what was fitted and above its surroundings.
     significance : float
-        Standard deviations of chance.
+        Standard deviations of chance, and of what else the fit misses beside the peak.
     sources : tuple of str
         Whose lines lie within half a width, nearest first.
     """
@@ -66,6 +67,11 @@ def name_residual_peaks(
     The residual is filtered with a peak of the width of the detector whose mean over its
     surroundings is taken off, so that a smooth misfit of the continuum gives no peak
     (M. A. Mariscotti, Nucl. Instrum. Methods 50 (1967) 309, doi:10.1016/0029-554X(67)90058-4).
+    Where the rest of the spectrum scatters more about the fit than counts do, as with templates
+    that were learned from few counts, a peak has to stand out of that: its significance is divided
+    by the root of the deviance that is left beside it over its mean by chance (an externally
+    studentised residual: R. D. Cook, S. Weisberg, *Residuals and Influence in Regression* (1982),
+    ch. 2).
 
     Parameters
     ----------
@@ -107,7 +113,9 @@ def name_residual_peaks(
     filters, areas = _peak_filters(axis, width)
     expected = np.maximum(fitted.values, 1e-9)
     strength = (observed - expected) @ filters.T
-    significance = strength / np.sqrt(expected @ (filters**2).T)
+    noise = np.sqrt(expected @ (filters**2).T)
+    bare = np.divide(strength, noise, out=np.zeros_like(strength), where=noise > 0)
+    significance = bare / np.sqrt(_scatter_beside(observed, expected, bare))
     known = line_table() if table is None else table
     scale = 1.0 + result.quality.get("gain", np.zeros(len(spectra)))
     shift = result.quality.get("offset", np.zeros(len(spectra)))
@@ -127,6 +135,15 @@ def name_residual_peaks(
         ]
         found.append(tuple(sorted(peaks, key=lambda peak: -peak.significance)))
     return tuple(found)
+
+
+def _scatter_beside(
+    observed: FloatArray, expected: FloatArray, significance: FloatArray
+) -> FloatArray:
+    """Variance of the counts beside each peak over that of chance, at least one, (n, n_bins)."""
+    by_chance = deviance_moments(expected)[0].sum(axis=1, keepdims=True)
+    left = poisson_deviance(observed, expected)[:, np.newaxis] - significance**2
+    return np.maximum(left / np.maximum(by_chance - 1.0, 1.0), 1.0)
 
 
 def _peak_filters(axis: Axis, width: Resolution) -> tuple[FloatArray, FloatArray]:
