@@ -129,10 +129,26 @@ def test_all_measures_together_are_the_single_ones(rng: np.random.Generator) -> 
     np.testing.assert_allclose(quality["correlation"], correlation(observed, fitted))
     np.testing.assert_allclose(quality["root_cosine"], root_cosine(observed, fitted))
     np.testing.assert_allclose(quality["deviance_per_dof"], deviance / 43)
+    # The mean and the standard deviation of the deviance that chance makes, by drawing.
+    drawn = rng.poisson(np.tile(fitted, (4000, 1, 1))).astype(float)
+    by_chance = np.array([poisson_deviance(one, fitted) for one in drawn]) * 43 / 50
+    above = deviance - by_chance.mean(axis=0) - 1.645 * by_chance.std(axis=0) * np.sqrt(50 / 43)
     np.testing.assert_allclose(
-        quality["excess_deviance_per_count"],
-        np.sqrt(np.maximum(deviance - 43, 0) / observed.sum(axis=1)),
+        quality["excess_deviance_per_count"] ** 2 * observed.sum(axis=1),
+        np.maximum(above, 0),
+        atol=1.0,
     )
+
+
+@pytest.mark.parametrize("counts", [5.0, 64.0, 200.0, 1e3, 1e5])
+def test_what_is_explained_has_no_excess_at_any_number_of_counts(counts: float) -> None:
+    rng = np.random.default_rng(1)
+    shape = np.exp(-np.arange(64.0) / 15.0)
+    expected = np.tile(counts * shape / shape.sum(), (2000, 1))
+    quality = fit_quality(
+        rng.poisson(expected).astype(float), expected, n_parameters=0, poisson=True
+    )
+    assert (quality["excess_deviance_per_count"] > 0).mean() < 0.08
 
 
 def test_excess_deviance_does_not_grow_with_counts_but_deviance_does() -> None:

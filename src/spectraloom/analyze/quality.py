@@ -12,6 +12,7 @@ from spectraloom.errors import DataError
 
 CHUNK = 8192  # spectra compared at a time
 _SPARSE = 40.0  # expected counts above which the deviance of a bin follows its expansion
+_SURE = 1.645  # standard deviations of chance that a misfit has to exceed
 
 
 def explained_variance(observed: Array, fitted: Array) -> FloatArray:
@@ -100,6 +101,38 @@ def deviance_moments(expected: FloatArray) -> tuple[FloatArray, FloatArray, Floa
     return mean, variance, covariance
 
 
+def deviance_by_chance(fitted: FloatArray, freedom: int) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation of the Poisson deviance if the model is right, each (n,).
+
+    Parameters
+    ----------
+    fitted : ndarray, shape (n, n_bins)
+    freedom : int
+        Degrees of freedom; what the fit took of that of the bins is taken of all bins alike.
+    """
+    mean, variance, _ = deviance_moments(fitted)
+    part = freedom / fitted.shape[1]
+    return mean.sum(axis=1) * part, np.sqrt(variance.sum(axis=1) * part)
+
+
+def sure_misfit(
+    deviance: FloatArray, mean: FloatArray, spread: FloatArray, totals: FloatArray
+) -> FloatArray:
+    """Root of what the deviance surely exceeds chance by, per count.
+
+    If the templates are wrong by a relative error e in every channel, the deviance grows by e^2
+    for every count: this is a lower limit (95 %) of the relative error of the model, whatever the
+    number of counts.
+
+    Parameters
+    ----------
+    deviance, mean, spread, totals : ndarray, shape (n,)
+        The deviance, its mean and standard deviation by chance, and all counts.
+    """
+    excess = np.maximum(deviance - mean - _SURE * spread, 0.0)
+    return np.sqrt(np.divide(excess, totals, out=np.zeros_like(excess), where=totals > 0))
+
+
 def fit_quality(
     observed: Array, fitted: Array, *, n_parameters: int, poisson: bool
 ) -> dict[str, FloatArray]:
@@ -118,8 +151,8 @@ def fit_quality(
     -------
     dict of str to ndarray, shape (n_spectra,)
         ``explained_variance``, ``cosine``, ``correlation`` (mean-centred) and, for counts,
-        ``root_cosine``, ``deviance_per_dof`` and ``excess_deviance_per_count`` (root of what the
-        deviance exceeds its expectation by, per count: the relative misfit of the model).
+        ``root_cosine``, ``deviance_per_dof`` and ``excess_deviance_per_count`` (see
+        :func:`sure_misfit`).
 
     Raises
     ------
@@ -151,12 +184,10 @@ def _chunk_quality(
     if poisson:
         deviance = poisson_deviance(observed, fitted)
         freedom = max(observed.shape[1] - n_parameters, 1)
-        totals = observed.sum(axis=1)
-        excess = np.sqrt(np.maximum(deviance - freedom, 0.0))
         measures["root_cosine"] = root_cosine(observed, fitted)
         measures["deviance_per_dof"] = deviance / freedom
-        measures["excess_deviance_per_count"] = np.divide(
-            excess, np.sqrt(totals), out=np.zeros_like(excess), where=totals > 0
+        measures["excess_deviance_per_count"] = sure_misfit(
+            deviance, *deviance_by_chance(fitted, freedom), observed.sum(axis=1)
         )
     return measures
 

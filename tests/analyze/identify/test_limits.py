@@ -59,19 +59,41 @@ def binned() -> Identifier:
     return fitted(bins="adaptive")
 
 
-@pytest.mark.parametrize("counts", [300.0, 1e4])
-def test_sources_at_the_limit_are_found(model: Identifier, counts: float) -> None:
-    """Sources like the mean of their templates, four templates each, gain fitted."""
+@pytest.mark.parametrize("counts", [100.0, 1e4])
+def test_sources_at_the_limit_are_found_behind_any_absorber(
+    model: Identifier, counts: float
+) -> None:
+    """Sources like each of their four templates, gain fitted; the hardest in 95 of 100 spectra."""
     exact = Spectra(counts * QUIET[np.newaxis], DETECTOR.axis)
     limit = model.analyze(exact).details["detection_limit"][0]
-    found = []
-    for column, name in enumerate(NAMES):
-        spectra = drawn(counts * QUIET + limit[column] * mean_of(name), 1200, column)
-        found.append(model.analyze(spectra).decisions[:, column].mean())
-    # A standard deviation of a single one is 0.006.
-    assert min(found) > 0.91
-    assert max(found) < 0.985
-    assert 0.93 < np.mean(found) < 0.97
+    known = library()
+    found = np.empty((len(NAMES), len(ABSORBERS)))
+    for row, (name, template) in enumerate(zip(known.names, known.templates, strict=True)):
+        column = NAMES.index(name)
+        spectra = drawn(counts * QUIET + limit[column] * template, 500, row)
+        share = model.analyze(spectra).decisions[:, column].mean()
+        found[column, row % len(ABSORBERS)] = share
+    hardest = found.min(axis=1)
+    # A standard deviation of a single one is 0.01.
+    assert hardest.min() > 0.905
+    assert hardest.max() < 0.985
+    assert 0.925 < hardest.mean() < 0.97
+
+
+def test_narrow_peaks_take_finer_bins_than_the_resolution_says() -> None:
+    axis = Axis.from_edges(np.linspace(0, 1500, 3001), quantity="energy", unit="keV")
+
+    def peak(energy: float) -> np.ndarray:
+        near = np.exp(-0.5 * ((axis.centers - energy) / 0.9) ** 2)
+        return np.asarray(near + 5e-4 * (axis.centers < energy))
+
+    narrow = Library(np.stack([peak(662), peak(1173) + peak(1332)]), axis, ("Cs", "Co"))
+    quiet = Spectra(np.random.default_rng(0).poisson(np.full((3, 3000), 5.0)), axis)
+    found = Identifier(narrow, bins="adaptive", n_bootstrap=0).fit(quiet)
+    assert found._bins.per_fwhm > 7.0
+    lost = found.analyze(quiet).provenance["information_loss"]
+    assert 0.001 < max(lost.values()) <= 0.01
+    assert len(found._bins.where(axis)["edges"]) < 2500
 
 
 def test_adaptive_bins_decide_like_channels(model: Identifier, binned: Identifier) -> None:

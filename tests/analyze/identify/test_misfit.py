@@ -10,10 +10,18 @@ from spectraloom.analyze.identify.misfit import (
     KnownMisfits,
     MisfitBoundary,
     chance_deviance,
+    condition_flags,
+    cut_off,
     dispersion_of,
+    drift_at_limit,
     misfit_per_count,
 )
-from spectraloom.analyze.likelihood import LikelihoodFit, fit_templates, template_table
+from spectraloom.analyze.likelihood import (
+    LikelihoodFit,
+    Nuisances,
+    fit_templates,
+    template_table,
+)
 from spectraloom.data import Library, Spectra
 from spectraloom.errors import DataError
 
@@ -47,6 +55,42 @@ def test_gaussian_data_have_their_degrees_of_freedom(world: Any) -> None:
     mean, spread = chance_deviance(fit)
     assert (mean == fit.degrees_of_freedom).all()
     np.testing.assert_allclose(spread, np.sqrt(2 * fit.degrees_of_freedom))
+
+
+@pytest.mark.parametrize("limit", [32767, 999_999, 4095])
+def test_channels_that_are_cut_off_are_saturated(world: Any, limit: int) -> None:
+    rng = np.random.default_rng(12)
+    shape = world.loadings[4] / world.loadings[4].max()
+    whole = rng.poisson(np.tile(1.5 * limit * shape, (20, 1)))
+    cut = np.minimum(whole, limit)
+    assert (cut == limit).sum(axis=1).min() >= 10
+    fit = fitted(world, 100 * world.loadings[4], 20)
+    for counts in (cut, cut.astype(np.float64)):
+        assert condition_flags(Spectra(counts, world.axis), fit)["saturated"].all()
+    assert not condition_flags(Spectra(whole, world.axis), fit)["saturated"].any()
+
+
+@pytest.mark.parametrize("n_channels", [64, 4096])
+@pytest.mark.parametrize("mean", [0.01, 1.0, 30.0, 1e3, 3e3, 1e5])
+def test_flat_spectra_are_not_cut_off(mean: float, n_channels: int) -> None:
+    """Equal largest contents are the more common the flatter a spectrum is."""
+    counts = np.random.default_rng(13).poisson(mean, (500, n_channels))
+    assert not cut_off(counts).any()
+    assert not cut_off(counts[:0]).any()
+    assert not cut_off(counts[:, :1]).any()
+
+
+def test_drift_at_its_limit_is_flagged(world: Any) -> None:
+    table = template_table([Library(world.loadings[[2, 4]], world.axis, ("Cs137", "background"))])
+    settings = Nuisances(gain=0.01, broadening=0.1)
+    counts = 2e4 * world.loadings[2] + 1e4 * world.loadings[4]
+    for factor, expected in ((1.0, False), (1.02, False), (1.05, True)):
+        edges = world.axis.edges
+        moved = np.diff(np.interp(edges / factor, edges, np.append(0.0, np.cumsum(counts))))
+        drawn = Spectra(np.random.default_rng(14).poisson(moved[np.newaxis]), world.axis)
+        fit = fit_templates(drawn, table, nuisances=settings)
+        assert drift_at_limit(fit, table, settings).tolist() == [expected]
+    assert not drift_at_limit(fitted(world, counts, 3), table, Nuisances()).any()
 
 
 def test_a_boundary_is_learned_between_both() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +8,12 @@ from scipy.stats import binom
 
 from spectraloom.analyze import Identifier
 from spectraloom.analyze.identify.selection import LARGE, score_ratios, sub_table
-from spectraloom.analyze.likelihood import Nuisances, fit_templates, template_table
+from spectraloom.analyze.likelihood import (
+    Nuisances,
+    binned_templates,
+    fit_templates,
+    template_table,
+)
 from spectraloom.data import Axis, Library, Spectra
 
 RATE = 0.02
@@ -122,13 +127,36 @@ def test_the_score_foretells_the_likelihood_ratio() -> None:
     assert (scores[ratios == 0.0, 2] < 0.1).all()
 
 
-def test_templates_follow_gain_and_offset() -> None:
-    from spectraloom.analyze.identify.selection import templates_on
-
-    library = many(3)
-    table = template_table([library])
-    spectra = draw(library, {"S00": 1e6}, 0.0, 3, 8)
-    fit = fit_templates(spectra, table, nuisances=Nuisances(gain=0.02, offset=3.0))
-    for row in range(3):
-        templates: Any = templates_on(table, fit.edges, fit.nuisances[row])
-        np.testing.assert_allclose(fit.amounts[row] @ templates, fit.fitted[row], atol=1e-3)
+@pytest.mark.parametrize("kind", ["counts", "intensity"])
+def test_scores_are_those_of_dense_algebra(kind: str) -> None:
+    """With gain, offset, pile-up, and a template in the fit that two others add up to."""
+    library = many(6)
+    rows = np.vstack([library.templates, shape_of_background(), library.templates[:2].mean(axis=0)])
+    names = (*library.names, "background", "S00")
+    table = template_table([Library(rows, AXIS, names)])
+    counts = draw(library, {"S00": 900.0, "S01": 700.0, "S02": 60.0}, 5000.0, 12, 8)
+    variance = None if kind == "counts" else np.maximum(counts.values, 1.0)
+    spectra = Spectra(counts.values, AXIS, kind=kind, variance=variance)
+    keep = np.isin(table.names, ["S00", "S01", "background"])
+    few = fit_templates(
+        spectra, sub_table(table, keep), nuisances=Nuisances(gain=0.02, offset=3.0), pileup=True
+    )
+    assert np.ptp(few.nuisances[:, 0]) > 0
+    # All that could be in the fit stand in it, whatever the fit made of them.
+    few = replace(few, template_amounts=np.ones_like(few.template_amounts))
+    scores = score_ratios(few, table)
+    columns = keep[table.groups]
+    for row in range(len(few)):
+        templates = binned_templates(table, few.edges, few.nuisances[row])
+        expected = few.fitted[row]
+        weight = 1.0 / (np.maximum(expected, 1e-9) if kind == "counts" else few.variances[row])
+        beside = (np.vstack([templates[columns], few.extra[row]]) * np.sqrt(weight)).T
+        beside /= np.linalg.norm(beside, axis=0)
+        wanted = np.zeros(len(table.names))
+        for template, group in zip(templates, table.groups, strict=True):
+            slope = template @ (weight * (few.observed[row] - expected))
+            line = template * np.sqrt(weight)
+            line -= beside @ np.linalg.lstsq(beside, line, rcond=1e-6)[0]
+            if slope > 0 and not keep[group]:
+                wanted[group] = max(wanted[group], slope**2 / (line @ line))
+        np.testing.assert_allclose(scores[row], wanted, rtol=1e-6, atol=1e-9)

@@ -13,13 +13,32 @@ from spectraloom.analyze.likelihood import (
     template_table,
 )
 from spectraloom.data import Axis, Library, Spectra
-from spectraloom.errors import AxisError, DataError
+from spectraloom.errors import AxisError, DataError, FitError
 
 
 def test_two_names_with_one_template_are_named(library: Library) -> None:
     twice = np.vstack([library.templates, library.templates[:1] * (1 + 1e-7)])
     with pytest.raises(DataError, match=r"'Cs137' and 'copy' are the same"):
         template_table([Library(twice, library.axis, (*library.names, "copy"))])
+
+
+@pytest.mark.parametrize("name", ["gain", "offset", "broadening"])
+@pytest.mark.parametrize(
+    "width", [10**30, 10**400, 0, -1, float("nan"), float("inf"), "0.1", [0.1]]
+)
+def test_prior_widths_that_are_none_are_refused(name: str, width: object) -> None:
+    with pytest.raises(FitError, match=f"prior width of the {name} is a number above 0"):
+        Nuisances(**{name: width})  # type: ignore[arg-type]
+
+
+def test_whole_numbers_are_widths(library: Library, table: TemplateTable) -> None:
+    spectra = Spectra(np.round(1e3 * library.templates), library.axis)
+    one, other = (
+        fit_templates(spectra, table, nuisances=Nuisances(offset=width)) for width in (1, 1.0)
+    )
+    np.testing.assert_array_equal(one.amounts, other.amounts)
+    with pytest.raises(FitError, match="centered at three finite numbers"):
+        Nuisances(gain=0.1, centers=(0.0, float("nan"), 0.0))
 
 
 def test_two_equal_templates_of_one_name_are_one(library: Library, table: TemplateTable) -> None:

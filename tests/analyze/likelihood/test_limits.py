@@ -135,6 +135,39 @@ def test_gaussian_limits_are_straight(table: TemplateTable, library: Library) ->
     assert limit[0, 2] == pytest.approx(3.645 * deviation[0, 2], rel=0.05)
 
 
+def test_the_limit_is_that_of_the_template_that_is_hardest_to_find(
+    table: TemplateTable, library: Library
+) -> None:
+    """A name with two templates has the larger of the limits of the two; it needs no order."""
+    shapes = library.templates
+    pair = np.stack([shapes[0], 0.5 * shapes[0] + 0.5 * shapes[3]])
+    beside = Spectra(300.0 * shapes[[3]], library.axis)
+
+    def limits(rows: np.ndarray) -> tuple[float, float]:
+        names = ("Cs137",) * len(rows) + ("background",)
+        known = template_table([Library(np.vstack([rows, shapes[3]]), library.axis, names)])
+        fit = fit_templates(beside, known, window=WINDOW, tolerance=1e-12)
+        _, threshold, limit = ratio_limits(fit, known, np.full(fit.amounts.shape, CRITICAL))
+        return float(threshold[0, 0]), float(limit[0, 0])
+
+    (_, easy), (_, hard) = limits(pair[:1]), limits(pair[1:])
+    assert hard > 1.8 * easy
+    for rows in (pair, pair[::-1]):
+        threshold, limit = limits(rows)
+        assert limit == pytest.approx(hard, rel=0.02)
+        assert threshold < easy
+
+
+def test_limits_do_not_depend_on_a_present_name_itself(
+    table: TemplateTable, library: Library
+) -> None:
+    amounts = np.array([[0.0, 500, 0, 3000], [900.0, 500, 0, 3000]])
+    fit = fit_templates(Spectra(amounts @ library.templates, library.axis), table, tolerance=1e-10)
+    critical = np.full(fit.amounts.shape, CRITICAL)
+    for answer in ratio_limits(fit, table, critical, names=["Cs137"]):
+        assert answer[1, 0] == pytest.approx(answer[0, 0], rel=0.02)
+
+
 def test_bad_settings(table: TemplateTable, library: Library) -> None:
     fit = fit_templates(Spectra(100 * library.templates, library.axis), table)
     critical = np.full(fit.amounts.shape, 4.0)

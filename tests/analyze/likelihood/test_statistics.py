@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binom, chi2, norm
+from scipy.stats import binom, chi2
 
 from spectraloom.analyze.likelihood import (
     LikelihoodFit,
     Nuisances,
     TemplateTable,
     binned_templates,
-    detection_limits,
     fit_templates,
     profile_intervals,
     template_table,
 )
-from spectraloom.data import Axis, Library, Spectra
+from spectraloom.data import Library, Spectra
 
 DRAWS = 4000
 
@@ -81,49 +80,6 @@ def test_the_ratio_of_an_absent_name_is_half_zero_and_half_chi_square(
         seen = int((ratios > chi2.isf(2 * level, 1)).sum())
         low, high = binom.interval(0.999, DRAWS, level)
         assert low <= seen <= high
-
-
-@pytest.mark.parametrize("alpha", [0.05, 0.01])
-def test_limits_keep_both_error_rates(alpha: float, table: TemplateTable, library: Library) -> None:
-    beside = np.array([0.0, 800.0, 500.0, 6000.0])
-    exact = fit_templates(Spectra(beside[np.newaxis] @ library.templates, library.axis), table)
-    threshold, limit = detection_limits(exact, table, alpha=alpha, beta=0.05)
-    without = fit_templates(draws(library, beside, DRAWS, 5), table)
-    at_limit = beside.copy()
-    at_limit[0] = limit[0, 0]
-    present = fit_templates(draws(library, at_limit, DRAWS, 6), table)
-    false_alarms = int((without.amounts[:, 0] > threshold[0, 0]).sum())
-    missed = int((present.amounts[:, 0] <= threshold[0, 0]).sum())
-    for seen, rate in ((false_alarms, alpha), (missed, 0.05)):
-        low, high = binom.interval(0.9999, DRAWS, rate)
-        assert low <= seen <= high
-
-
-def test_limits_of_one_peak_over_known_background_are_those_of_currie() -> None:
-    """L_C = k sqrt(B), L_D = L_C + k sqrt(B + L_D) for a peak in one channel."""
-    axis = Axis.regular(0.0, 2.0, 2)
-    background = 400.0
-    # The flat background is known from its own channel with next to no uncertainty.
-    table = template_table(
-        [Library([[1.0, 0.0]], axis, ("peak",)), Library([[1.0, 1e6]], axis, ("flat",))]
-    )
-    expected = np.array([[background, background * 1e6]])
-    fit = fit_templates(Spectra(expected, axis), table, tolerance=1e-12)
-    threshold, limit = detection_limits(fit, table, alpha=0.05, beta=0.05)
-    k = norm.isf(0.05)
-    assert threshold[0, 0] == pytest.approx(k * np.sqrt(background), rel=1e-4)
-    assert limit[0, 0] == pytest.approx(k**2 + 2 * k * np.sqrt(background), rel=1e-4)
-
-
-def test_limits_do_not_depend_on_a_present_name_itself(
-    table: TemplateTable, library: Library
-) -> None:
-    amounts = np.array([[0.0, 500, 0, 3000], [900.0, 500, 0, 3000]])
-    fit = fit_templates(Spectra(amounts @ library.templates, library.axis), table, tolerance=1e-10)
-    threshold, limit = detection_limits(fit, table, names=["Cs137"])
-    assert threshold[1, 0] == pytest.approx(threshold[0, 0], rel=1e-3)
-    assert limit[1, 0] == pytest.approx(limit[0, 0], rel=1e-3)
-    assert np.isnan(threshold[:, 1:]).all()
 
 
 def profile_of(fit: LikelihoodFit, table: TemplateTable, name: str) -> np.ndarray:

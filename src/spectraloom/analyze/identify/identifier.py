@@ -106,8 +106,9 @@ class Identifier(SpectralEstimator):
         Part of the axis to fit; never more than the library covers.
     bins : {"adaptive"} or None
         ``adaptive`` sums counts to bins that grow as the resolution does, on each axis its own,
-        which is faster; what that costs in information is in the provenance of results. None
-        takes the channels as they are.
+        which is faster, and halves them until at most 1 % of the information on a source is lost
+        on the axis of the library; what is lost is in the provenance of results. None takes the
+        channels as they are.
     selection : {"auto", "all", "greedy"}
         ``all`` fits all names at once and tests each against the fit without it. ``greedy`` adds
         and drops names one by one, see
@@ -279,6 +280,7 @@ class Identifier(SpectralEstimator):
         self._nuisances = Nuisances(*(fitting[n] for n in ("gain", "offset", "broadening")))
         self.table_ = self._table(self.library_, self.background_)
         require_counts(self.table_, axis, window)
+        self._bins = self._bins.refined(self.table_, self.background, axis)
 
     def plain_settings(self) -> dict[str, Any]:
         """Settings as JSON types, without the library."""
@@ -440,7 +442,7 @@ class Identifier(SpectralEstimator):
         # An absent name has the uncertainty it would have around zero.
         errors = np.where(amounts > 0, fit.uncertainties[:, column] * widened, absent)
         decisions = self._decide(amounts, p_values, rate)
-        quality, flags = trust_of(spectra, fit, self._nuisances, self.misfit_boundary_)
+        quality, flags = trust_of(spectra, fit, self.table_, self._nuisances, self.misfit_boundary_)
         flags["partly_covered"] = self._partly_covered(fit, sources, decisions)
         if moving is not None and "gain" in quality:
             deviations = gain_deviations(fit, self.table_, moving) * widened[:, 0]

@@ -11,16 +11,19 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from spectraloom._typing import Array, BoolArray, FloatArray
-from spectraloom.analyze.likelihood import LikelihoodFit, Nuisances
-from spectraloom.analyze.quality import deviance_moments, fit_quality
+from spectraloom.analyze.likelihood import LikelihoodFit, Nuisances, TemplateTable
+from spectraloom.analyze.quality import deviance_by_chance, fit_quality, sure_misfit
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError
 
+_AT_LIMIT = 1e-6  # of its prior width that a nuisance at its limit is off it at most
+_BROADENING = 2  # number of that nuisance
+_BY_CHANCE = 1e-6  # probability under which equal largest contents are no chance
+_MOST_EQUAL = 64  # equal contents that are counted
 _FULL = (2**16 - 1, 2**24 - 1, 2**31 - 1, 2**32 - 1)  # largest counts of common memories
 _MOST_DEAD = 0.5  # dead time above which a spectrum counts as saturated
 _MOST_KNOWN = 10_000  # known misfits that a model keeps
 _ROUND = 1.0 + 1e-9  # ranks are compared with rates of which they are multiples
-_SURE = 1.645  # standard deviations of chance that a misfit has to exceed
 
 
 class Fitted(Protocol):
@@ -41,13 +44,10 @@ def chance_deviance(fit: LikelihoodFit) -> tuple[FloatArray, FloatArray]:
     For many counts these are the degrees of freedom and the root of twice their number. A bin
     with few counts has another mean: up to a sixth more about one count, far less below.
     """
-    n_bins = fit.observed.shape[1]
-    if not fit.poisson:
-        mean = np.full(len(fit), float(fit.degrees_of_freedom))
-        return mean, np.sqrt(2.0 * mean)
-    mean, variance, _ = deviance_moments(fit.fitted)
-    part = fit.degrees_of_freedom / n_bins  # what the fit took of the freedom of the bins
-    return mean.sum(axis=1) * part, np.sqrt(variance.sum(axis=1) * part)
+    if fit.poisson:
+        return deviance_by_chance(fit.fitted, fit.degrees_of_freedom)
+    mean = np.full(len(fit), float(fit.degrees_of_freedom))
+    return mean, np.sqrt(2.0 * mean)
 
 
 def dispersion_of(fit: LikelihoodFit) -> FloatArray:
@@ -61,16 +61,9 @@ def dispersion_of(fit: LikelihoodFit) -> FloatArray:
 
 
 def misfit_per_count(fit: LikelihoodFit) -> FloatArray:
-    """Root of what the deviance surely exceeds chance by, per count, shape (n,).
-
-    If the templates are wrong by a relative error e in every channel, the deviance grows by e^2
-    for every count: this is a lower limit (95 %) of the relative error of the model, whatever the
-    number of counts.
-    """
-    mean, spread = chance_deviance(fit)
-    excess = np.maximum(fit.deviance - mean - _SURE * spread, 0.0)
+    """See :func:`spectraloom.analyze.quality.sure_misfit`; shape (n,)."""
     totals = np.abs(fit.observed).sum(axis=1)
-    return np.sqrt(np.divide(excess, totals, out=np.zeros_like(excess), where=totals > 0))
+    return sure_misfit(fit.deviance, *chance_deviance(fit), totals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +119,7 @@ class MisfitBoundary:
         return cls(center, slope)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class KnownMisfits:
     """Misfits of measured spectra that hold nothing unknown: what a further one is held against.
 
@@ -159,6 +152,12 @@ class KnownMisfits:
                 f"a false-alarm rate of {rate:g} needs at least {int(np.ceil(1.0 / rate)) - 1} "
                 f"known spectra, got {n}"
             )
+
+    def __repr__(self) -> str:
+        return (
+            f"<KnownMisfits: of {len(self.values)} spectra, outliers above {self.center:.3g} "
+            f"(false-alarm rate {self.false_alarm_rate:g})>"
+        )
 
     @classmethod
     def of(cls, known: FloatArray, false_alarm_rate: float, seed: int | None = 0) -> KnownMisfits:
@@ -210,6 +209,7 @@ class KnownMisfits:
 def trust_of(
     spectra: Spectra,
     fit: LikelihoodFit,
+    table: TemplateTable,
     nuisances: Nuisances,
     boundary: MisfitBoundary | KnownMisfits | None,
 ) -> tuple[dict[str, FloatArray], dict[str, Array]]:
@@ -220,6 +220,8 @@ def trust_of(
     spectra : Spectra
     fit : LikelihoodFit
         Of these spectra.
+    table : TemplateTable
+        The one that was fitted.
     nuisances : Nuisances
         Those that were fitted.
     boundary : MisfitBoundary or KnownMisfits or None
@@ -244,6 +246,7 @@ def trust_of(
         totals = np.maximum(fit.amounts.sum(axis=1), 1e-300)
         quality["pile_up"] = fit.amounts[:, -1] / totals
     flags = condition_flags(spectra, fit)
+    flags["drift_at_limit"] = drift_at_limit(fit, table, nuisances)
     if boundary is not None:
         misfit = misfit_per_count(fit)
         if isinstance(boundary, KnownMisfits):
@@ -251,6 +254,21 @@ def trust_of(
         quality["outlier_probability"] = boundary.probability(misfit)
         flags["outlier"] = boundary.flagged(misfit)
     return quality, flags
+
+
+def drift_at_limit(fit: LikelihoodFit, table: TemplateTable, nuisances: Nuisances) -> BoolArray:
+    """Whether gain, offset or resolution went as far as they may, shape (n,).
+
+    The detector may then have drifted further than the templates could follow. That peaks are
+    not widened at all is no limit.
+    """
+    reach = nuisances.bounds(table).T.copy()
+    fixed = ~nuisances.used | (reach[0] >= reach[1])
+    reach[:, fixed] = [[-np.inf], [np.inf]]
+    reach[0, _BROADENING] = -np.inf
+    near = _AT_LIMIT * nuisances.spreads
+    low, high = reach[0] + near, reach[1] - near
+    return np.asarray(((fit.nuisances <= low) | (fit.nuisances >= high)).any(axis=1))
 
 
 def condition_flags(spectra: Spectra, fit: Fitted) -> dict[str, Array]:
@@ -261,8 +279,8 @@ def condition_flags(spectra: Spectra, fit: Fitted) -> dict[str, Array]:
     dict of str to ndarray of bool, shape (n,)
         ``empty``: no counts; ``not_converged``: the fit did not settle; ``fractional``: counts
         that are not whole, so that they no longer follow the Poisson distribution exactly;
-        ``saturated``: a channel at the limit of a common memory, or more than half of the time
-        dead.
+        ``saturated``: a channel at the limit of a common memory, several channels cut off at the
+        same content, or more than half of the time dead.
     """
     values = spectra.values
     flags: dict[str, Array] = {
@@ -274,10 +292,36 @@ def condition_flags(spectra: Spectra, fit: Fitted) -> dict[str, Array]:
         if values.dtype.kind == "f":
             whole = np.asarray((values == np.floor(values)).all(axis=1))
         flags["fractional"] = np.asarray(~whole)
-        full: Array = np.asarray(np.isin(values, _FULL).any(axis=1))
+        full: Array = np.asarray(np.isin(values, _FULL).any(axis=1)) | cut_off(values)
         if spectra.live_time is not None and spectra.real_time is not None:
             with np.errstate(divide="ignore", invalid="ignore"):
                 dead = 1.0 - spectra.live_time / spectra.real_time
             full = full | (np.nan_to_num(dead, nan=0.0, posinf=0.0, neginf=0.0) > _MOST_DEAD)
         flags["saturated"] = full
     return flags
+
+
+def cut_off(counts: Array) -> BoolArray:
+    """Whether the largest content of a spectrum stands in more channels than by chance, (n,).
+
+    The largest of n counts of mean m are about sqrt(m / (2 log n)) apart, the k-th gap a k-th of
+    that on average; the gaps are exponential and independent (A. Renyi, Acta Math. Acad. Sci.
+    Hung. 4 (1953) 191, doi:10.1007/BF02127580). Spectra that are not flat have wider gaps. Below
+    some 900 counts nothing is said: equal contents are too common there.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (n, n_channels)
+    """
+    largest = counts.max(axis=1, initial=0).astype(np.float64)
+    equal = (counts == largest[:, np.newaxis]).sum(axis=1)
+    several = np.flatnonzero((equal > 2) & (largest > 0))
+    if not len(several):
+        return np.zeros(len(counts), dtype=bool)
+    apart = np.sqrt(largest[several] / (2.0 * np.log(counts.shape[1])))
+    gap = np.arange(1, _MOST_EQUAL)
+    chance = np.log(-np.expm1(-gap / apart[:, np.newaxis]))
+    chance[gap >= equal[several, np.newaxis]] = 0.0
+    flagged = np.zeros(len(counts), dtype=bool)
+    flagged[several] = chance.sum(axis=1) < np.log(_BY_CHANCE)
+    return flagged

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.interpolate import CubicHermiteSpline
 
 from spectraloom._typing import BoolArray, FloatArray
 from spectraloom.analyze.likelihood import LikelihoodFit, TemplateTable
+from spectraloom.analyze.likelihood.door import as_given, templates_of
+from spectraloom.analyze.likelihood.fit import data_of
 from spectraloom.errors import DataError
 
 Fit = Callable[[BoolArray, TemplateTable, Sequence[str]], LikelihoodFit]
@@ -42,21 +43,6 @@ def sub_table(table: TemplateTable, keep: BoolArray) -> TemplateTable:
     )
 
 
-def templates_on(table: TemplateTable, edges: FloatArray, nuisances: FloatArray) -> FloatArray:
-    """Templates on some bins after a change of gain, offset and resolution, shape (k, n_bins)."""
-    gain, offset, broadening = nuisances
-    places = np.clip((edges - offset) / (1.0 + gain), table.grid[0], table.grid[-1])
-    layer = np.interp(broadening, table.nodes, np.arange(len(table.nodes)))
-    low = int(layer)
-    high = min(low + 1, len(table.nodes) - 1)
-    cumulative = [
-        CubicHermiteSpline(table.grid, table.table[q], table.slopes[q], axis=1)(places)
-        for q in (low, high)
-    ]
-    mixed = cumulative[0] + (layer - low) * (cumulative[1] - cumulative[0])
-    return np.maximum(np.diff(mixed, axis=1), 0.0)
-
-
 def score_ratios(fit: LikelihoodFit, table: TemplateTable) -> FloatArray:
     """What the likelihood ratio of each name would be if it were added, shape (n, n_names).
 
@@ -74,28 +60,18 @@ def score_ratios(fit: LikelihoodFit, table: TemplateTable) -> FloatArray:
     ----------
     C. R. Rao, Proc. Camb. Phil. Soc. 44 (1948) 50, doi:10.1017/S0305004100023987.
     """
-    n, n_bins = fit.observed.shape
-    k = table.n_templates
+    from spectraloom.analyze.likelihood.scores import score_many
+
     columns = np.flatnonzero(np.isin([table.names[g] for g in table.groups], fit.names))
-    out = np.zeros((n, len(table.names)))
-    templates = np.empty((k, n_bins))
-    for row in range(n):
-        if row == 0 or (fit.nuisances[row] != fit.nuisances[row - 1]).any():
-            templates = templates_on(table, fit.edges, fit.nuisances[row])
-        expected = np.maximum(fit.fitted[row], 1e-9)
-        weight = 1.0 / (expected if fit.poisson else fit.variances[row])
-        beside = np.concatenate([templates[columns], fit.extra[row]])
-        beside = beside[fit.template_amounts[row] > 0]
-        slope = templates @ (weight * (fit.observed[row] - expected))
-        cross = (templates * weight) @ beside.T
-        inner = (beside * weight) @ beside.T
-        bound = np.linalg.pinv(inner, hermitian=True) @ cross.T
-        own = np.einsum("ij,ij,j->i", templates, templates, weight)
-        variance = own - np.einsum("ij,ji->i", cross, bound)
-        usable = (variance > 1e-9 * own) & (slope > 0)
-        ratio = np.divide(slope**2, variance, out=np.zeros(k), where=usable)
-        np.maximum.at(out[row], table.groups, ratio)
-    out[:, np.isin(table.names, fit.names)] = 0.0
+    present = fit.template_amounts > 0
+    beside = np.zeros((len(fit), table.n_templates + fit.extra.shape[1]), dtype=bool)
+    beside[:, columns] = present[:, : len(columns)]
+    beside[:, table.n_templates :] = present[:, len(columns) :]
+    out = np.empty((len(fit), len(table.names)))
+    score_many(
+        as_given(fit.fitted), data_of(fit), templates_of(table), as_given(table.groups),
+        ~np.isin(table.names, fit.names), beside, as_given(fit.nuisances), out,
+    )  # fmt: skip
     return out
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from scipy.optimize import nnls
@@ -12,9 +11,9 @@ from scipy.special import chdtrc, expit, ndtri  # scipy.stats checks longer than
 
 from spectraloom._typing import FloatArray, IntArray
 from spectraloom.analyze.identify.shape_drift import ShapeDrift
+from spectraloom.analyze.remembered import remembered
 from spectraloom.errors import DataError
 
-_LEAST_RATIO = 0.06  # at high rates any amount decides; a limit needs some threshold
 _SCALES = np.geomspace(0.6, 1.6, 21)
 # Ratios whose chance is matched. Those near zero hold the rounding of the fit rather than its
 # statistics; decisions are made in the tail.
@@ -30,7 +29,7 @@ _BETWEEN = expit(np.append(-np.inf, np.linspace(-7.0, 7.0, 15)))
 _SHAPES = 2  # degrees of freedom that the tail of a thousand draws can tell apart
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class NullDistribution:
     """Distribution of the likelihood ratio of each name where the name is absent.
 
@@ -114,10 +113,6 @@ class NullDistribution:
         ratios = np.column_stack([np.interp(at, places, one) for one in levels.T])
         return np.asarray(ratios * self._inflation(totals, background))
 
-    def steps(self, rate: float, totals: FloatArray) -> FloatArray:
-        """Critical ratios as standard deviations of an amount, shape (n, k)."""
-        return np.asarray(np.sqrt(np.maximum(self.critical(rate, totals), _LEAST_RATIO)))
-
     def _inflation(self, totals: FloatArray, background: FloatArray | None) -> FloatArray | float:
         if self.drift is None:
             return 1.0
@@ -144,7 +139,7 @@ class NullDistribution:
         return np.where(ratios > 0, tail, 1.0)
 
 
-@lru_cache(maxsize=32)
+@remembered
 def _critical_levels(null: NullDistribution, rate: float) -> tuple[FloatArray, FloatArray]:
     """Places at and between the levels, and the critical ratios there, by bisection.
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from spectraloom.analyze.likelihood.binning import adaptive_edges, information_loss
+from spectraloom.analyze.likelihood.binning import (
+    BINS_PER_FWHM,
+    adaptive_edges,
+    information_loss,
+)
 from spectraloom.analyze.likelihood.door import binned_templates
 from spectraloom.analyze.likelihood.em import em_amounts
 from spectraloom.analyze.likelihood.expected import expected_spectra
 from spectraloom.analyze.likelihood.fit import LikelihoodFit, Nuisances, fit_templates
-from spectraloom.analyze.likelihood.limits import detection_limits, ratio_limits
+from spectraloom.analyze.likelihood.limits import ratio_limits
 from spectraloom.analyze.likelihood.pileup import pileup_templates
 from spectraloom.analyze.likelihood.profile import profile_intervals
 from spectraloom.analyze.likelihood.tables import (
@@ -18,6 +22,7 @@ from spectraloom.analyze.likelihood.tables import (
 )
 
 __all__ = [
+    "BINS_PER_FWHM",
     "LikelihoodFit",
     "Nuisances",
     "Resolution",
@@ -25,7 +30,6 @@ __all__ = [
     "adaptive_edges",
     "binned_templates",
     "broaden",
-    "detection_limits",
     "em_amounts",
     "expected_spectra",
     "fit_templates",

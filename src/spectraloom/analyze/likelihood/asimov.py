@@ -51,7 +51,7 @@ def ratio_limits_many(  # type: ignore[no-untyped-def]
     fitted : (N, n) expected counts of the fits
     data, templates, priors : Data, Templates, Priors
     groups : (k + l,) which name each template belongs to
-    mixing : (n_groups, k) how a group is mixed of its templates
+    mixing : (n_groups, k) how a group is mixed of its templates, for its threshold
     tested : (n_groups,) bool
     amounts, theta : (N, k + l), (N, 3) where the fits ended
     demands : Demands
@@ -62,6 +62,7 @@ def ratio_limits_many(  # type: ignore[no-untyped-def]
     work = make_work(k + data.extra.shape[1], n)
     lines = np.empty((3, n))
     beside = np.empty(len(groups))
+    pure = np.eye(k)
     alike = np.empty((len(groups) + N_NUISANCES, len(groups) + N_NUISANCES))
     for row in range(N):
         for j in range(k):
@@ -85,16 +86,20 @@ def ratio_limits_many(  # type: ignore[no-untyped-def]
                     templates, work.pieces, data.edges, theta[row], priors.use, beside, work.J
                 )
             answers[:, row, group] = _of_group(
-                data, row, group, groups, priors, mixing, beside, theta[row], alike, demands, lines,
-                work,
+                data, row, group, groups, priors, mixing, pure, beside, theta[row], alike, demands,
+                lines, work,
             )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _of_group(  # type: ignore[no-untyped-def]
-    data, row, group, groups, priors, mixing, beside, theta, alike, demands, lines, work
+    data, row, group, groups, priors, mixing, pure, beside, theta, alike, demands, lines, work
 ):
-    """Deviation at zero, threshold and limit of one group in one spectrum."""
+    """Deviation at zero, threshold and limit of one group in one spectrum.
+
+    The limit is that of the template of the group that is the hardest to find, or of their
+    mixture if that is harder.
+    """
     area = lines[SHAPE].sum()
     if not area > 0.0:
         return np.nan, np.nan, np.nan
@@ -107,10 +112,16 @@ def _of_group(  # type: ignore[no-untyped-def]
     more = demands.quantile * wider
     start = root * max(deviation, 1.0 / area)
     size = _set_parameters(groups, group, priors, beside, theta, False, work)
-    size = _keep_needed(size, start + more * deviation, mixing[group], alike, work)
-    lines[TAKEN] = 0.0
+    size = _keep_needed(size, start + more * deviation, mixing[group], alike, lines, work)
     threshold = _amount_at(data, row, size, priors, root, 0.0, start, lines, work)
     start = threshold * (1.0 + more / root)
+    size = _set_parameters(groups, group, priors, beside, theta, False, work)
+    hardest, known = _hardest(size, start, mixing[group], pure, alike, work)
+    if hardest >= 0:
+        start = (root + more) / np.sqrt(known)
+        size = _keep_needed(size, start, pure[hardest], alike, lines, work)
+        lines[SHAPE] = work.A[hardest]
+        area = lines[SHAPE].sum()
     limit = _amount_at(data, row, size, priors, root, more, start, lines, work)
     if data.poisson and np.isnan(threshold):
         # Nothing is expected: the ratio knows no scale, but one count is the least there is.
@@ -187,24 +198,93 @@ def _compare(data, row, fitted, templates, priors, amounts, theta, work, alike):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _keep_needed(size, amount, mixture, alike, work):  # type: ignore[no-untyped-def]
-    """Leave out absent templates that no part of an amount would go to; number of the rest."""
-    index, low, high = work.number[INDEX], work.parameter[LOW], work.parameter[HIGH]
+def _set_alike(size, alike, work):  # type: ignore[no-untyped-def]
+    """Fill the information of the parameters by the products that are known."""
+    index = work.number[INDEX]
     for i in range(size):
-        slope = 0.0
-        for j in range(len(mixture)):
-            slope += mixture[j] * alike[index[i], j]
-        work.parameter[GRADIENT, i] = amount * slope
         for m in range(i + 1):
             work.H[i, m] = alike[index[i], index[m]]
-    if solve_in_box(size, work) < 0.0:
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _known(size, amount, mixture, alike, work):  # type: ignore[no-untyped-def]
+    """Likelihood ratio of an amount of a mixture, over its square; no channel is looked at."""
+    H, gradient, step, index = (
+        work.H,
+        work.parameter[GRADIENT],
+        work.parameter[STEP],
+        work.number[INDEX],
+    )
+    gradient[:size] = 0.0
+    own = 0.0
+    for j in range(len(mixture)):
+        if mixture[j] > 0.0:
+            for i in range(size):
+                gradient[i] += amount * mixture[j] * alike[index[i], j]
+            for m in range(len(mixture)):
+                own += mixture[j] * mixture[m] * alike[j, m]
+    if not solve_in_box(size, work) >= 0.0:
+        return np.nan
+    taken = 0.0
+    for i in range(size):
+        taken += step[i] * (2.0 * gradient[i] - H[i, i] * step[i])
+        for m in range(i):
+            taken -= 2.0 * step[i] * H[i, m] * step[m]
+    return own - taken / amount**2
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _hardest(size, amount, mixture, pure, alike, work):  # type: ignore[no-untyped-def]
+    """Template that is harder to find than the mixture and the others, and what is known of it.
+
+    The template is -1 where none is.
+    """
+    if mixture.max() == 1.0:
+        return -1, 0.0
+    _set_alike(size, alike, work)
+    hardest, least = -1, _known(size, amount, mixture, alike, work)
+    for j in range(len(mixture)):
+        if mixture[j] > 0.0:
+            known = _known(size, amount, pure[j], alike, work)
+            if 0.0 < known < least:
+                hardest, least = j, known
+    return hardest, least
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _keep_needed(size, amount, mixture, alike, lines, work):  # type: ignore[no-untyped-def]
+    """Leave out absent templates that no part of an amount would go to; number of the rest.
+
+    What the rest takes of the amount is filled in, to begin with.
+    """
+    index, low, high = work.number[INDEX], work.parameter[LOW], work.parameter[HIGH]
+    step = work.parameter[STEP]
+    lines[TAKEN] = 0.0
+    _set_alike(size, alike, work)
+    if np.isnan(_known(size, amount, mixture, alike, work)):
         return size
     kept = 0
     for i in range(size):
-        if index[i] >= len(work.A) or low[i] < 0.0 or work.parameter[STEP, i] > 0.0:
+        if index[i] >= len(work.A) or low[i] < 0.0 or step[i] > 0.0:
             index[kept], low[kept], high[kept] = index[i], low[i], high[i]
+            step[kept] = step[i]
             kept += 1
+    _take(kept, amount, lines, work)
     return kept
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _take(size, amount, lines, work):  # type: ignore[no-untyped-def]
+    """Fill what the step takes of each count of the amount."""
+    total = len(work.A)
+    taken = lines[TAKEN]
+    taken[:] = 0.0
+    for i in range(size):
+        j = work.number[INDEX, i]
+        line = work.A[j] if j < total else work.J[j - total]
+        part = work.parameter[STEP, i] / amount
+        for c in range(len(taken)):
+            taken[c] += part * line[c]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -290,13 +370,9 @@ def _expected(data, row, size, priors, amount, lines, work):  # type: ignore[no-
     if not _imitate(size, priors, amount, lines, work):
         return np.nan, np.nan, np.nan
     ratio = 0.0
-    lines[TAKEN] = 0.0
+    _take(size, amount, lines, work)
     for i in range(size):
         j = work.number[INDEX, i]
-        line = work.A[j] if j < total else work.J[j - total]
-        part = work.parameter[STEP, i] / amount
-        for c in range(n):
-            lines[TAKEN, c] += part * line[c]
         if j >= total:
             ratio += (work.parameter[STEP, i] / priors.spread[j - total]) ** 2
     if not data.poisson:

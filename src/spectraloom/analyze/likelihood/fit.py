@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -15,10 +14,12 @@ from spectraloom.analyze.likelihood.door import as_given, binned_templates, temp
 from spectraloom.analyze.likelihood.parts import Answers, Data, Priors
 from spectraloom.analyze.likelihood.pileup import pileup_templates
 from spectraloom.analyze.likelihood.tables import TemplateTable, distinct_templates
+from spectraloom.analyze.remembered import remembered
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import AxisError, DataError, FitError
 
 NUISANCES = ("gain", "offset", "broadening")
+_WIDEST = (1.0, 1e12, 1.0)  # prior widths beyond which a drift means nothing on any axis
 PILEUP = "pile-up"
 CHUNK = 64  # spectra that a thread fits at a time
 _REWEIGHTINGS = 4
@@ -37,13 +38,18 @@ class Nuisances:
     Parameters
     ----------
     gain : float or None
-        Relative, e.g. 0.02.
+        Relative, e.g. 0.02; at most 1.
     offset : float or None
         In the unit of the axis.
     broadening : float or None
-        Relative; never below zero.
+        Relative, at most 1; never below zero.
     centers : tuple of float
         Where the priors are centered, e.g. at the nuisances of the spectrum before.
+
+    Raises
+    ------
+    FitError
+        If a width is out of range, or a center is no finite number.
     """
 
     gain: float | None = None
@@ -52,10 +58,18 @@ class Nuisances:
     centers: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
-        for name in NUISANCES:
+        for name, most in zip(NUISANCES, _WIDEST, strict=True):
             spread = getattr(self, name)
-            if spread is not None and not 0 < spread < np.inf:
-                raise FitError(f"the prior width of the {name} is above zero, got {spread!r}")
+            if spread is None:
+                continue
+            if not (isinstance(spread, int | float | np.number) and 0 < spread <= most):
+                raise FitError(
+                    f"the prior width of the {name} is a number above 0 and up to {most:g}, "
+                    f"got {spread!r}"
+                )
+            object.__setattr__(self, name, float(spread))
+        if len(self.centers) != len(NUISANCES) or not np.isfinite(self.centers).all():
+            raise FitError(f"priors are centered at three finite numbers, got {self.centers!r}")
 
     @property
     def used(self) -> BoolArray:
@@ -141,11 +155,6 @@ class LikelihoodFit:
         """Standard uncertainties of the amounts, shape (n, k)."""
         variances = np.diagonal(self.covariance, axis1=1, axis2=2)
         return np.sqrt(np.maximum(variances, 0.0))
-
-    @property
-    def dispersion(self) -> FloatArray:
-        """Deviance per degree of freedom, at least one, shape (n,)."""
-        return np.maximum(self.deviance / self.degrees_of_freedom, 1.0)
 
 
 def fit_templates(
@@ -357,7 +366,7 @@ def _require_overlap(spectra: Spectra, table: TemplateTable) -> None:
         )
 
 
-@lru_cache(maxsize=8)
+@remembered
 def _require_distinct(table: TemplateTable, bins: bytes) -> None:
     """Every name has counts in the bins, and no two names look the same there."""
     edges = np.frombuffer(bins)

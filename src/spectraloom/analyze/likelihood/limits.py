@@ -23,62 +23,6 @@ from spectraloom.analyze.likelihood.tables import TemplateTable
 from spectraloom.errors import DataError
 
 
-def detection_limits(
-    fit: LikelihoodFit,
-    table: TemplateTable,
-    *,
-    alpha: float = 0.05,
-    beta: float = 0.05,
-    names: Sequence[str] | None = None,
-) -> tuple[FloatArray, FloatArray]:
-    """Decision threshold and detection limit of the amount of each name (ISO 11929).
-
-    For decisions by amount over standard deviation; :func:`ratio_limits` is for those by the
-    likelihood ratio. The amount of a name above its decision threshold is found wrongly with
-    probability `alpha` where the name is absent; an amount at its detection limit is missed with
-    probability `beta`. Both follow from the standard deviation that the fit of the full spectrum
-    would have if the true amount were zero, or the limit, with everything else as fitted. A name
-    is represented by the mean of its templates. Nuisances are held at what was fitted.
-
-    Parameters
-    ----------
-    fit : LikelihoodFit
-        Of counts.
-    table : TemplateTable
-        The one that was fitted.
-    alpha, beta : float
-        Probabilities of the errors of the first and second kind.
-    names : sequence of str, optional
-        All names of the table by default; others are nan.
-
-    Returns
-    -------
-    threshold, limit : ndarray, shape (n, k)
-        In counts.
-
-    Raises
-    ------
-    DataError
-        If a probability is not between 0 and 1/2.
-
-    References
-    ----------
-    ISO 11929-1:2019. L. A. Currie, Anal. Chem. 40 (1968) 586, doi:10.1021/ac60259a007.
-    """
-    from spectraloom.analyze.likelihood.information import limits_many
-
-    if not (0 < alpha <= 0.5 and 0 < beta <= 0.5):
-        raise DataError(f"alpha and beta lie above 0 and up to 1/2, got {alpha:g} and {beta:g}")
-    mixing, marks = _mixing(fit, table, names)
-    thresholds, limits = np.empty(fit.amounts.shape), np.empty(fit.amounts.shape)
-    limits_many(
-        fit.fitted, data_of(fit), templates_of(table), as_given(fit.groups), mixing, marks,
-        fit.template_amounts, fit.nuisances, (float(norm.isf(alpha)), float(norm.isf(beta))),
-        thresholds, limits,
-    )  # fmt: skip
-    return thresholds, limits
-
-
 def ratio_limits(
     fit: LikelihoodFit,
     table: TemplateTable,
@@ -95,8 +39,9 @@ def ratio_limits(
     An amount at the threshold makes a likelihood ratio of about `critical`; an amount at the
     limit makes a smaller one with probability `beta`. Both come from the spectra that are
     expected with such an amount, everything else as fitted: all other names, present or absent,
-    and the nuisances are fitted to them without the name, as the test will do. A name is
-    represented by the mean of its templates.
+    and the nuisances are fitted to them without the name, as the test will do. Deviation and
+    threshold are those of the mean of the templates of a name; the limit is that of the template
+    that is the hardest to find, so that any of them is found there.
 
     The root of the ratio is taken as Gaussian, with the scatter that the counts give it. That is
     rough for a handful of counts, and where a name has several templates: the test may then take

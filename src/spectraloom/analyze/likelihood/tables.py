@@ -51,7 +51,7 @@ class Resolution:
         return np.asarray(self.fwhm * self.energy * relative**self.exponent)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class TemplateTable:
     """Unit-area templates of a library as cumulative distributions on one grid.
 
