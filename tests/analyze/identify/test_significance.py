@@ -135,7 +135,7 @@ def test_threshold_and_p_value_agree_between_levels() -> None:
     null = NullDistribution(np.array([100.0, 1e4]), weights, np.array([[1.2], [0.9]]))
     totals = np.geomspace(100.0, 1e4, 37)
     found = null.p_values(null.critical(1e-4, totals), totals)
-    np.testing.assert_allclose(found, 1e-4, rtol=0.06)
+    np.testing.assert_allclose(found, 1e-4, rtol=0.1)
 
 
 def test_draws_that_next_to_never_happen_say_nothing() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from spectraloom._typing import Array, FloatArray
-from spectraloom.analyze.identify.misfit import MisfitBoundary, dispersion_of, misfit_per_count
+from spectraloom.analyze.identify.misfit import MisfitBoundary, misfit_per_count
 from spectraloom.analyze.identify.mixtures import draw_mixtures, fit_shape, unit_templates
+from spectraloom.analyze.identify.scatter import learned_counts, scatter_of
 from spectraloom.analyze.identify.selection import sub_table
 from spectraloom.analyze.identify.shape_drift import (
     FEWEST,
@@ -85,6 +86,8 @@ class Calibration:
         """
         null = self._simulated(spectra.axis, progress)
         found: dict[str, Any] = {"chance": "simulated for the mean of the background"}
+        if np.isfinite(learned := learned_counts(self.background)):
+            found["background_counts"] = learned
         fitted = spectra.values[:, self.channels(spectra.axis)].sum(axis=1)
         rows = background_rows(labels, self._name, fitted)
         if spectra.kind != "counts" or len(rows) < FEWEST:
@@ -115,6 +118,7 @@ class Calibration:
                 "spectra of background that cover it, or another window"
             )
         expected = shape / shape[fitted].sum()  # levels are counts that are fitted
+        exact = replace(self.background, weights=None)  # here it is what spectra are drawn from
         blocks = [
             (names, unit_templates(self.library.select(names), axis)[0])
             for names in self._tested_together()
@@ -124,7 +128,7 @@ class Calibration:
             ratios, weights = [], []
             for names, shapes in blocks:
                 counts, importance = tilted_counts(total * expected, shapes, fitted, n, rng)
-                ratios.append(self._ratios(Spectra(counts, axis), names, table))
+                ratios.append(self._ratios(Spectra(counts, axis), names, table, exact))
                 weights.append(np.repeat(importance[:, np.newaxis], len(names), axis=1))
             return np.hstack(ratios), np.hstack(weights)
 
@@ -141,7 +145,10 @@ class Calibration:
             under = background_library(quiet[others], None, self._name, self.components, self.seed)
             table = self.table(self.library, under)
             ratios[block] = np.hstack(
-                [self._ratios(quiet[block], names, table) for names in self._tested_together()]
+                [
+                    self._ratios(quiet[block], names, table, under)
+                    for names in self._tested_together()
+                ]
             )
         return ShapeDrift.learn(null.p_values(ratios, totals), totals, totals)
 
@@ -149,17 +156,25 @@ class Calibration:
         sources = list(self.library.unique_names)
         return [sources] if self.at_once else [[name] for name in sources]
 
-    def _ratios(self, spectra: Spectra, names: Sequence[str], table: TemplateTable) -> FloatArray:
-        """Likelihood ratios of some sources, divided by the over-dispersion of the fit."""
+    def _ratios(
+        self,
+        spectra: Spectra,
+        names: Sequence[str],
+        table: TemplateTable,
+        background: Library | None,
+    ) -> FloatArray:
+        """Likelihood ratios of some sources, divided by the scatter of what was fitted."""
         if not self.at_once:
             table = sub_table(table, np.isin(table.names, [*names, self._name]))
-        return scaled_ratios(self.fit(spectra, table, tested=names), names)
+        return scaled_ratios(self.fit(spectra, table, tested=names), names, background)
 
 
-def scaled_ratios(fit: LikelihoodFit, names: Sequence[str]) -> FloatArray:
-    """Likelihood ratios of some names, divided by the over-dispersion of the fit, shape (n, k)."""
+def scaled_ratios(
+    fit: LikelihoodFit, names: Sequence[str], background: Library | None
+) -> FloatArray:
+    """Likelihood ratios of some names, over the scatter of what was fitted, shape (n, k)."""
     place = [fit.names.index(name) for name in names]
-    return fit.ratios[:, place] / dispersion_of(fit)[:, np.newaxis]
+    return fit.ratios[:, place] / scatter_of(fit, background)[:, np.newaxis]
 
 
 def learned_boundary(

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from spectraloom._typing import FloatArray
-from spectraloom.analyze.identify.misfit import dispersion_of
 from spectraloom.analyze.identify.significance import significance_of
 from spectraloom.analyze.likelihood import LikelihoodFit, Nuisances, TemplateTable, ratio_limits
 
@@ -22,6 +21,7 @@ def decision_limits(
     rate: float,
     *,
     model_error: float,
+    scatter: FloatArray,
     nuisances: Nuisances | None,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Deviation at zero, decision threshold and detection limit of each name of a fit.
@@ -38,6 +38,8 @@ def decision_limits(
         False alarms per name.
     model_error : float
         Part of the other sources that an amount has to exceed, too.
+    scatter : ndarray, shape (n,)
+        What ratios are divided by before they are judged.
     nuisances : Nuisances or None
 
     Returns
@@ -51,6 +53,6 @@ def decision_limits(
     own, least = fit.amounts[:, column], np.zeros_like(ratios)
     least[:, column] = model_error * (own.sum(axis=1, keepdims=True) - own)
     return ratio_limits(
-        fit, table, ratios, beta=_BETA, nuisances=nuisances, dispersion=dispersion_of(fit),
+        fit, table, ratios, beta=_BETA, nuisances=nuisances, dispersion=scatter,
         least=least,
     )  # fmt: skip

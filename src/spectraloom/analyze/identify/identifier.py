@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -27,10 +28,10 @@ from spectraloom.analyze.identify.margins import partly_covered, require_counts,
 from spectraloom.analyze.identify.misfit import (
     KnownMisfits,
     MisfitBoundary,
-    dispersion_of,
     misfit_per_count,
     trust_of,
 )
+from spectraloom.analyze.identify.scatter import counts_of, learned_counts, scatter_of
 from spectraloom.analyze.identify.selection import LARGE, select_names
 from spectraloom.analyze.identify.settings import check_settings
 from spectraloom.analyze.identify.shape_drift import background_rows
@@ -41,6 +42,7 @@ from spectraloom.analyze.identify.significance import (
 )
 from spectraloom.analyze.identify.variants import (
     background_library,
+    require_background,
     single_sources,
     variant_library,
 )
@@ -216,7 +218,8 @@ class Identifier(SpectralEstimator):
         Raises
         ------
         FitError
-            If settings are out of range, or there is nothing to make a library of.
+            If settings are out of range, there is nothing to make a library of, or there is no
+            background of the name that is set.
         """
         check_settings(self.get_params(deep=False))
         spectra = self._as_spectra(X, reset=True)
@@ -320,12 +323,16 @@ class Identifier(SpectralEstimator):
             library = variant_library(
                 chosen, self.variants, window=self.window, background=None, seed=self.random_state
             )
+            if background is None and not self.numeric_labels_:
+                require_background(labels, self.background)
             return library, background
         names = [name for name in self.library.unique_names if name != self.background]
         if not names:
             raise FitError("the library holds no source")
         if background is None and len(names) < len(self.library.unique_names):
             background = self.library.select([str(self.background)])
+        if background is None:
+            require_background(labels, self.background)
         return self.library.select(names), background
 
     def _components(self, spectra: Spectra, labels: Array | None) -> int:
@@ -418,6 +425,7 @@ class Identifier(SpectralEstimator):
             :func:`~spectraloom.analyze.quality.fit_quality`, ``dispersion``, fitted nuisances,
             ``pile_up`` and ``outlier_probability``. ``flags``: see
             :func:`~spectraloom.analyze.identify.misfit.condition_flags`;
+            ``background_uncertain``: more counts of background than it was learned from;
             ``partly_covered``: over a tenth of a source that was found lies where the spectrum
             does not reach. Amounts are counts on the whole axis of the library.
         """
@@ -429,21 +437,25 @@ class Identifier(SpectralEstimator):
         column = [fit.names.index(name) for name in names]
         amounts = fit.amounts[:, column]
         p_values = np.full((len(spectra), len(names)), np.nan)
-        p_values[:, : len(sources)] = self._p_values(scaled_ratios(fit, sources), fit)
+        p_values[:, : len(sources)] = self._p_values(
+            scaled_ratios(fit, sources, self.background_), fit
+        )
         rate = per_name_rate(self.false_alarm_rate, len(sources))
         moving = self._nuisances if self.library_.axis.is_calibrated else None
         critical = self._null_of(fit).critical(rate, *self._counts_of(fit))
+        scatter = scatter_of(fit, self.background_)
         limits = decision_limits(
             fit, self.table_, sources, critical, rate,
-            model_error=self.model_error, nuisances=moving,
+            model_error=self.model_error, scatter=scatter, nuisances=moving,
         )  # fmt: skip
         absent, threshold, limit = (part[:, column] for part in limits)
-        widened = np.sqrt(dispersion_of(fit))[:, np.newaxis]
+        widened = np.sqrt(scatter)[:, np.newaxis]
         # An absent name has the uncertainty it would have around zero.
         errors = np.where(amounts > 0, fit.uncertainties[:, column] * widened, absent)
         decisions = self._decide(amounts, p_values, rate)
         quality, flags = trust_of(spectra, fit, self.table_, self._nuisances, self.misfit_boundary_)
         flags["partly_covered"] = self._partly_covered(fit, sources, decisions)
+        flags["background_uncertain"] = self._counts_of(fit)[1] > learned_counts(self.background_)
         if moving is not None and "gain" in quality:
             deviations = gain_deviations(fit, self.table_, moving) * widened[:, 0]
             quality["gain_uncertainty"] = np.minimum(deviations, moving.spreads[0])
@@ -461,7 +473,7 @@ class Identifier(SpectralEstimator):
                 "detection_limit": limit,
                 **count_rates(spectra, amounts, errors),
                 **interval_details(
-                    intervals, fit, self.table_, names, moving, (errors, absent), progress
+                    intervals, fit, self.table_, names, moving, (errors, absent), scatter, progress
                 ),
             },
             quality=quality,
@@ -522,7 +534,7 @@ class Identifier(SpectralEstimator):
 
         def judge(ratios: FloatArray, fit: LikelihoodFit) -> FloatArray:
             p_values = np.ones_like(ratios)
-            scaled = ratios[:, : len(sources)] / dispersion_of(fit)[:, np.newaxis]
+            scaled = ratios[:, : len(sources)] / scatter_of(fit, self.background_)[:, np.newaxis]
             p_values[:, : len(sources)] = self._p_values(scaled, fit)
             return p_values
 
@@ -539,15 +551,13 @@ class Identifier(SpectralEstimator):
         return partly_covered(fit, self.table_, ends, sources, decisions[:, : len(sources)])
 
     def _null_of(self, fit: LikelihoodFit) -> NullDistribution:
-        # Chance was simulated for counts; a Gaussian likelihood follows the theory.
-        return self.null_ if fit.poisson else self._theory()
+        # Chance was simulated for counts; a Gaussian likelihood follows the theory, but the
+        # background changes as it does.
+        return self.null_ if fit.poisson else replace(self._theory(), drift=self.null_.drift)
 
     def _counts_of(self, fit: LikelihoodFit) -> tuple[FloatArray, FloatArray]:
         """All counts that were fitted, and those of the background."""
-        totals = fit.observed.sum(axis=1)
-        if self.background_ is None:
-            return totals, np.zeros_like(totals)
-        return totals, fit.amounts[:, fit.names.index(str(self.background))]
+        return counts_of(fit, self.background_)
 
     def _p_values(self, scaled: FloatArray, fit: LikelihoodFit) -> FloatArray:
         return self._null_of(fit).p_values(scaled, *self._counts_of(fit))

@@ -8,7 +8,6 @@ import numpy as np
 from scipy.stats import norm
 
 from spectraloom._typing import FloatArray
-from spectraloom.analyze.identify.misfit import dispersion_of
 from spectraloom.analyze.likelihood import (
     LikelihoodFit,
     Nuisances,
@@ -27,6 +26,7 @@ def interval_details(
     names: Sequence[str],
     nuisances: Nuisances | None,
     errors: tuple[FloatArray, FloatArray],
+    scatter: FloatArray,
     progress: Callable[[float, str], None] | None = None,
 ) -> dict[str, FloatArray]:
     """Ends of 95 % intervals of the amounts of some names, as details of a result.
@@ -36,7 +36,7 @@ def interval_details(
     kind : {"score", "profile"}
         Score intervals follow from the uncertainties, see :func:`score_intervals`. Profiles of the
         likelihood refit everything else along the amount, over all names of the table; the rise of
-        the deviance is scaled by the over-dispersion of the fit.
+        the deviance is scaled by the scatter.
     fit : LikelihoodFit
     table : TemplateTable
     names : sequence of str, length k
@@ -44,6 +44,8 @@ def interval_details(
         Those of the fit.
     errors : (ndarray, ndarray), each of shape (n, k)
         Standard uncertainties at the amounts of the fit, and where the true amount is zero.
+    scatter : ndarray, shape (n,)
+        How many times larger variances are than those of counting.
     progress : callable, optional
 
     Returns
@@ -65,12 +67,11 @@ def interval_details(
     if kind != "profile":
         raise DataError(f"intervals are 'score' or 'profile', got {kind!r}")
     ends = np.empty((len(fit), len(names), 2))
-    scale = dispersion_of(fit)
     for column, name in enumerate(names):
         if progress is not None:
             progress(column / len(names), f"interval of {name}")
         ends[:, column] = profile_intervals(
-            fit, table, name, level=LEVEL, nuisances=nuisances, dispersion=scale
+            fit, table, name, level=LEVEL, nuisances=nuisances, dispersion=scatter
         )
     # Where templates imitate each other the likelihood is flat, and the fit may end at another
     # amount than the profile starts from.

@@ -226,6 +226,30 @@ def single_sources(spectra: Spectra, labels: Array | None, background: str | Non
     return spectra.replace(columns=columns)[rows]
 
 
+def require_background(labels: Array | None, name: str | None) -> None:
+    """Say why there is no template of the background, if there should be one.
+
+    Raises
+    ------
+    FitError
+        If the background has a name.
+    """
+    if name is None:
+        return
+    rows = [] if labels is None else labels.tolist()
+    found = sorted({entry for row in rows for entry in row})
+    alone = labels is None or any(tuple(row) == (name,) for row in rows)
+    why = (
+        f"the spectra of {name!r} hold no counts"
+        if alone
+        else f"no spectrum is labelled {name!r} alone; labels are {', '.join(found) or 'empty'}"
+    )
+    raise FitError(
+        f"there is nothing to learn the background from: {why}. Give spectra of background, the "
+        "name that they have (background=...), or background=None if there is none"
+    )
+
+
 def background_library(
     spectra: Spectra,
     labels: Array | None,
@@ -254,7 +278,8 @@ def background_library(
     Returns
     -------
     Library or None
-        None if there are no counts.
+        None if there are no counts. Weights are the counts that a template was learned from, where
+        they are known.
     """
     rows = np.ones(len(spectra), dtype=bool)
     if labels is not None:
@@ -267,7 +292,7 @@ def background_library(
     moving = whole and spectra.axis.is_calibrated
     if components == 1 or len(values) <= components:
         template = smooth_counts(total) if moving else total
-        return Library(template[np.newaxis], spectra.axis, (name,))
+        return Library(template[np.newaxis], spectra.axis, (name,), (), _counted(spectra[rows]))
     parts = loadings_without_labels(values, components, seed)
     amounts = nnls(values, parts).sum(axis=0)
     kept = amounts > 0
@@ -275,4 +300,19 @@ def background_library(
     templates = (parts * amounts[:, np.newaxis])[kept]
     if moving:
         templates = np.stack([smooth_counts(template) for template in templates])
-    return Library(templates, spectra.axis, (name,) * len(templates), variants)
+    counted, areas = _counted(spectra[rows]), templates.sum(axis=1)
+    weights = None if counted is None else counted * areas / areas.sum()
+    return Library(templates, spectra.axis, (name,) * len(templates), variants, weights)
+
+
+def _counted(spectra: Spectra) -> FloatArray | None:
+    """Counts with the relative variance of the sum of some spectra, shape (1,), if known."""
+    values, variance = spectra.values, spectra.variance
+    if spectra.kind == "counts":
+        return np.array([values.sum(dtype=np.float64)])
+    if variance is None and spectra.kind == "rate" and spectra.live_time is not None:
+        seconds = np.where(spectra.live_time > 0, spectra.live_time, np.inf)
+        variance = values / seconds[:, np.newaxis]
+    if variance is None or not variance.sum() > 0:
+        return None
+    return np.array([values.sum(dtype=np.float64) ** 2 / variance.sum(dtype=np.float64)])
