@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import poisson
 
+from spectraloom.analyze import ManifoldUnmixer
 from spectraloom.analyze.manifold import TabulatedSignature
 from spectraloom.analyze.manifold.fit import fit_manifold
+from spectraloom.analyze.manifold.interpolated import InterpolatedSignature
 from spectraloom.analyze.manifold.latents import Latents
 from spectraloom.analyze.manifold.misfit import (
     chance_of_deviance,
@@ -174,3 +176,32 @@ def test_the_error_of_a_model_needs_counts_and_values(trial, build) -> None:
     two = spectra[np.isin(spectra.columns["thickness"], trial.thickness[[0, -1]])]
     with pytest.raises(FitError, match="three values"):
         left_out_errors(two, build)
+
+
+def test_sources_may_have_been_measured_at_values_of_their_own(world) -> None:
+    # A fold over the values of all would leave out both inner values of B, or B as a whole.
+    rng = np.random.default_rng(2)
+    values = {
+        "A": np.linspace(0.0, 30.0, 12),
+        "B": np.array([1.0, 4.0, 20.0]),
+        "C": np.array([2.0, 9.0]),
+    }
+    rows, names, at = [], [], []
+    for number, (name, thicknesses) in enumerate(values.items()):
+        for thickness in thicknesses:
+            rows.append(rng.poisson(1e5 * world.signatures.signature(thickness)[number]))
+            names.append((name,))
+            at.append(float(thickness))
+    columns = {"labels": names, "thickness": at}
+    spectra = Spectra(np.array(rows), world.signatures.axis, columns=columns)
+    built: list[list[str]] = []
+
+    def build(some: Spectra) -> InterpolatedSignature:
+        built.append(sorted({entry[0] for entry in some.labels}))
+        return InterpolatedSignature.from_spectra(some, world.signatures.deformations[0], knots=4)
+
+    errors = left_out_errors(spectra, build)
+    assert set(errors) == {"A", "B"}  # C has no value that could be left out
+    assert all(0.0 <= error < 0.5 for error in errors.values())
+    assert built == [["A", "B", "C"]] * 5
+    assert set(ManifoldUnmixer(background=None).fit(spectra).signature_errors_) == {"A", "B"}

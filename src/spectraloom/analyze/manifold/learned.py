@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from spectraloom._typing import Array, FloatArray
+from spectraloom._typing import Array, BoolArray, FloatArray
 from spectraloom.analyze.manifold.autoencoder import LearnedSignature
 from spectraloom.analyze.manifold.interpolated import InterpolatedSignature
 from spectraloom.analyze.manifold.misfit import left_out_errors
@@ -166,12 +167,15 @@ def signature_errors(
     Returns
     -------
     dict of str to float
-        Empty where this cannot be told: of spectra that are no counts, or at fewer than three
-        values.
+        Without those of which this cannot be told: of spectra that are no counts, or of sources at
+        fewer than three values.
     """
     (along,) = learned.deformations
+    if spectra.kind != "counts":
+        return {}
     values = np.asarray(spectra.columns[along.name], dtype=np.float64)
-    if spectra.kind != "counts" or len(np.unique(values)) < _FEWEST_VALUES:
+    names = np.asarray([entry[0] for entry in spectra.labels])
+    if not _enough_values(names, values).any():
         return {}
     if isinstance(learned, InterpolatedSignature):
         return left_out_errors(
@@ -180,12 +184,21 @@ def signature_errors(
             deformation=along.name,
         )
     errors: dict[str, float] = {}
-    names = np.asarray([entry[0] for entry in spectra.labels])
     for network in learned.card["networks"]:
         kept = np.isin(values, network["validation"]) | (values == along.low)
         rows = np.isin(names, network["names"]) & (kept | (values == along.high))
+        rows[rows] = _enough_values(names[rows], values[rows])
+        if not rows.any():
+            continue
         errors |= left_out_errors(spectra[rows], lambda _: learned, deformation=along.name)
     return errors
+
+
+def _enough_values(names: Array, values: FloatArray) -> BoolArray:
+    """Which spectra are of a source that has enough values to leave one out."""
+    pairs = set(zip(names.tolist(), values.tolist(), strict=True))
+    counted = Counter(name for name, _ in pairs)
+    return np.array([counted[name] >= _FEWEST_VALUES for name in names.tolist()], dtype=bool)
 
 
 def rigid_signatures(spectra: Spectra, name: str, unit: str) -> TabulatedSignature:

@@ -164,10 +164,10 @@ def left_out_errors(
 ) -> dict[str, float]:
     """Relative error of the signature of every source, at values it was not built from.
 
-    Each fifth value of the deformation (but for the first and the last) is left out in turn, the
-    signatures are built from the others, and the spectra left out are fitted with their source
-    alone. What their deviance exceeds chance by, per count, is the squared relative error of the
-    model, noise of the spectra aside.
+    Of each source, every fifth value of the deformation (but for its first and its last) is left
+    out in turn, the signatures are built from the others, and the spectra left out are fitted with
+    their source alone. What their deviance exceeds chance by, per count, is the squared relative
+    error of the model, noise of the spectra aside.
 
     Parameters
     ----------
@@ -183,23 +183,28 @@ def left_out_errors(
     Returns
     -------
     dict of str to float
-        Root of the mean excess per count, zero where there is none.
+        Root of the mean excess per count, zero where there is none; without the sources that were
+        seen at fewer than three values.
 
     Raises
     ------
     FitError
-        If the spectra are no counts, or there are fewer than three values to leave one out.
+        If the spectra are no counts, or no source has three values to leave one out.
     """
     if spectra.kind != "counts":
         raise FitError(f"the error of a model is judged on counts, got {spectra.kind!r}")
     given = single_labels(spectra, labels)
     values = np.asarray(spectra.columns[deformation], dtype=np.float64)
-    inner = np.unique(values)[1:-1]
-    if not len(inner):
+    # Sources may have been measured at values of their own: the folds are those of each source, so
+    # that all keep their ends, and none is left out as a whole.
+    inner = {str(name): np.unique(values[given == name])[1:-1] for name in np.unique(given)}
+    excess: dict[str, list[FloatArray]] = {name: [] for name, some in inner.items() if len(some)}
+    if not excess:
         raise FitError(f"leaving one out takes three values of {deformation} at least")
-    excess: dict[str, list[FloatArray]] = {str(name): [] for name in np.unique(given)}
-    for fold in range(min(_FOLDS, len(inner))):
-        out = np.isin(values, inner[fold::_FOLDS])
+    for fold in range(min(_FOLDS, max(len(some) for some in inner.values()))):
+        out = np.zeros(len(values), dtype=bool)
+        for name, some in inner.items():
+            out |= (given == name) & np.isin(values, some[fold::_FOLDS])
         model = build(spectra[~out])
         table = manifold_table(model, None, spectra.axis.edges)
         for name, found in excess.items():
@@ -211,6 +216,6 @@ def left_out_errors(
             totals = np.maximum(fit.observed.sum(axis=1), 1.0)
             found.append((fit.deviance - mean) / totals)
     return {
-        name: float(np.sqrt(max(np.concatenate(found).mean(), 0.0))) if found else 0.0
+        name: float(np.sqrt(max(np.concatenate(found).mean(), 0.0)))
         for name, found in excess.items()
     }
