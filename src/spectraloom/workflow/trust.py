@@ -26,6 +26,8 @@ by more than three standard deviations in the average channel."""
 MOST_WIDENING = 2.0
 """Factor that a changing background may raise thresholds by before it is worth a warning."""
 
+_TOLD = 0.75  # part of what is known of a gain that the spectrum tells, not the prior
+
 _REASONS = {
     "empty": "nothing of what the model knows was found",
     "not_converged": "the fit did not settle",
@@ -102,7 +104,9 @@ def summary(
     ]
     if isinstance(model, ManifoldUnmixer):
         return [*lines, *_deformations(model)]
-    return [*lines, *(_rates(model) if isinstance(model, Identifier) else _boundary(model))]
+    if isinstance(model, Identifier):
+        return [*lines, *_drift(result, model), *_rates(model)]
+    return [*lines, *_boundary(model)]
 
 
 def training_remarks(model: Identifier, tried: Mapping[str, Any]) -> list[str]:
@@ -155,6 +159,26 @@ def _deformations(model: ManifoldUnmixer) -> Iterator[str]:
         f"The signatures are known for {known}, in the material and on the kind of detector that "
         "they were learned with; intervals are 95 %."
     )
+
+
+def _drift(result: Result, model: Identifier) -> Iterator[str]:
+    """Say if the gain of the whole file is off by more than the model expects."""
+    if "gain_uncertainty" not in result.quality:
+        return
+    expected = float(model.fitted_with_["gain"])
+    # A prior draws to zero what few counts leave open: that is undone, where there is enough.
+    known = 1.0 - (result.quality["gain_uncertainty"] / expected) ** 2
+    told = known > _TOLD
+    if not told.any():
+        return
+    gain = float(np.median(result.quality["gain"][told] / known[told]))
+    if abs(gain) > expected:
+        yield (
+            f"The gain is off by {gain:+.1%} (median; counts are recorded "
+            f"{'above' if gain > 0 else 'below'} their energies), more than the {expected:.1%} "
+            "that the model expects of single spectra: calibrate the spectra anew, or names and "
+            "amounts may be wrong."
+        )
 
 
 def _rates(model: Identifier) -> Iterator[str]:

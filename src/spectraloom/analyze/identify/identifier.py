@@ -131,7 +131,8 @@ class Identifier(SpectralEstimator):
     classes_ : ndarray of str, shape (n_classes,)
         Names, the background last.
     library_, background_ : Library
-        Templates of the sources; of the background, or None.
+        Templates of the sources; of the background, or None. Counts of background on a calibrated
+        axis are smoothed, see :func:`~spectraloom.analyze.identify.smoothing.smooth_counts`.
     table_ : TemplateTable
     null_ : NullDistribution
         Of the likelihood ratio of each source where it is absent: simulated for the mean of the
@@ -422,7 +423,8 @@ class Identifier(SpectralEstimator):
             ``detection_limit`` of each name (in counts, at the false-alarm rate per name and 5 %
             missed), ``interval_low`` and ``interval_high`` (95 %), ``count_rate`` and
             ``count_rate_uncertainty`` with live time. ``quality``: measures of
-            :func:`~spectraloom.analyze.quality.fit_quality`, ``dispersion``, fitted nuisances,
+            :func:`~spectraloom.analyze.quality.fit_quality`, ``dispersion``, fitted nuisances
+            (with ``gain_uncertainty``; a count of energy E is recorded at E (1 + gain)),
             ``pile_up`` and ``outlier_probability``. ``flags``: see
             :func:`~spectraloom.analyze.identify.misfit.condition_flags`;
             ``background_uncertain``: more counts of background than it was learned from;
