@@ -53,6 +53,7 @@ def test_a_source_that_passes_by_is_one_alarm(run: Run, series: Path, tmp_path: 
     assert "2025-01-01T10:00:4" in shown
     assert "90 spectra" in shown
     assert "1 alarm." in shown
+    assert "lasted" in shown
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     for heading in ("Alarms", "How alarms are raised"):
         assert f">{heading}</h2>" in page

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import spectraloom as sl
-from spectraloom.cli.show import clean, print_pairs, progress_bar
+from spectraloom.cli.show import clean, print_pairs, progress_bar, rate_text
 
 from .conftest import Run
 
@@ -181,3 +181,8 @@ def test_scores_are_explained(run: Run, world: Path) -> None:
     assert "largest right: the largest source is truly there" in text
     assert "66.7 %" in text
     assert "the model was never shown U235" in text
+
+
+def test_small_rates_keep_their_digits() -> None:
+    rates = [rate_text(value) for value in (0.0, 0.00025, 0.001, 0.0512, 0.1, 1.0)]
+    assert rates == ["0 %", "0.025 %", "0.1 %", "5.1 %", "10.0 %", "100.0 %"]

@@ -94,3 +94,10 @@ def test_nothing_is_refused() -> None:
     )
     with pytest.raises(DataError, match="up to 20 names"):
         plot_alarms(many)
+
+
+def test_a_series_is_named_in_a_line() -> None:
+    said = repr(make_series())
+    assert said.startswith("<AlarmSeries: 60 spectra of 2 s, alarms: ")
+    assert " at 20>" in said
+    assert len(said) < 100

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from spectraloom import Result, Spectra, SupervisedNMF, plot
+from spectraloom import Axis, Result, Spectra, SupervisedNMF, plot
 from spectraloom.analyze.explore import mean_spectra, similarity
 from spectraloom.errors import DataError
 from spectraloom.plot import as_png, as_svg, style
@@ -29,7 +30,7 @@ def draw() -> Figure:
 def test_nothing_imports_pyplot() -> None:
     code = (
         "import sys; import spectraloom as sl; from spectraloom.plot import as_png;"
-        "as_png(sl.plot.plot_spectra(sl.Spectra([[1, 2, 3]])));"
+        "as_png(sl.plot.plot.plot_spectra(Spectra([[1, 2, 3]])));"
         "print('matplotlib.figure' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -191,3 +192,14 @@ def test_legends_take_as_many_columns_as_fit() -> None:
     assert style._columns_that_fit([20] * 8) == 5
     assert style._columns_that_fit([200, 200]) == 1
     assert style._columns_that_fit([10]) == 1
+
+
+def test_a_legend_of_wide_letters_is_no_wider_than_its_figure() -> None:
+    axis = Axis.regular(0.0, 100.0, 20)
+    names = [f"WWWWW {number}" for number in range(12)]
+    figure = plot.plot_spectra(Spectra(np.ones((12, 20)), axis), names=names)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    place = figure.legends[0].get_window_extent(canvas.get_renderer())
+    assert place.x0 >= 0
+    assert place.x1 <= figure.bbox.width

@@ -224,7 +224,7 @@ def print_alarms(found: Any, page: Path | None, most: int = 50) -> None:
     """Print the alarms of a series, and what to make of them."""
     rows = found.alarm_rows()
     if rows:
-        shown = table("time", "sources", "σ", "false alarms per hour", "window")
+        shown = table("time", "sources", "σ", "false alarms per hour", "window", "lasted")
         for row in rows[:most]:
             for one in row["sources"]:
                 shown.add_row(
@@ -233,6 +233,7 @@ def print_alarms(found: Any, page: Path | None, most: int = 50) -> None:
                     f"{one['significance']:.1f}",
                     p_value_text(one["false_alarms_per_hour"]),
                     f"{one['window_seconds']:g} s",
+                    f"{found.lasted(one):,.0f} s",
                 )
         console().print(shown)
     if len(rows) > most:
@@ -301,9 +302,9 @@ def _print_false_alarms(curves: Mapping[str, Any]) -> None:
     for stated in sorted(by_rate, reverse=True):
         cells = [by_rate[stated].get(name) for name in ("measured", "simulated")]
         shown.add_row(
-            percent(stated),
+            rate_text(stated),
             *(
-                "" if one is None else f"{percent(one['observed'])} ({_interval(one)})"
+                "" if one is None else f"{rate_text(one['observed'])} ({_interval(one)})"
                 for one in cells
             ),
         )
@@ -312,7 +313,7 @@ def _print_false_alarms(curves: Mapping[str, Any]) -> None:
 
 
 def _interval(rate: Mapping[str, Any]) -> str:
-    return f"{100 * rate['low']:.1f} to {percent(rate['high'])}"
+    return f"{rate_text(rate['low'])[:-2]} to {rate_text(rate['high'])}"
 
 
 def row_name(result: Result, row: int) -> str:
@@ -442,6 +443,11 @@ def _print_identify(numbers: Mapping[str, Any]) -> None:
 def percent(value: float | None) -> str:
     """Percentage with one digit; "none" where there is nothing to judge."""
     return "none" if value is None or value != value else f"{100 * value:.1f} %"
+
+
+def rate_text(value: float) -> str:
+    """Rate as a percentage with two digits, however small."""
+    return f"{100 * value:.2g} %" if value < 0.1 else percent(value)
 
 
 def decimal(value: float | None, digits: int = 3) -> str:

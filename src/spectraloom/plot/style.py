@@ -13,6 +13,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis as MatplotlibAxis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
@@ -185,13 +186,15 @@ def _characters() -> frozenset[int]:
 
 def legend_above(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
     """Legend above all panels, where it covers no data, with as many columns as fit."""
-    if handles:
-        figure.legend(
-            list(handles),
-            list(labels),
-            loc="outside upper left",
-            ncols=_columns_that_fit([len(label) + _KEY for label in labels]),
-        )
+    if not handles:
+        return
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    # How wide letters are is known once they are drawn; their number is where to begin.
+    for columns in range(_columns_that_fit([len(label) + _KEY for label in labels]), 0, -1):
+        legend = figure.legend(list(handles), list(labels), loc="outside upper left", ncols=columns)
+        if columns == 1 or legend.get_window_extent(renderer).width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def _columns_that_fit(lengths: Sequence[int]) -> int:

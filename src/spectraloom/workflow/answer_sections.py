@@ -25,6 +25,9 @@ def found_section(model: Identifier, result: Result, left_out: Sequence[LeftOut]
         Text("\n\n".join([*summary(result, None, model), *activity_notes(result)])),
         found_table(result),
     ]
+    files = sorted(set(map(str, result.columns.get("file", ()))))
+    if len(files) == 1:
+        blocks.insert(1, Text(f"All spectra are those of {files[0]}."))
     if len(result) > _MOST_ROWS:
         blocks.append(Text(f"The first {_MOST_ROWS} of {len(result):,} spectra are listed."))
     if left_out:
@@ -38,20 +41,17 @@ def found_table(result: Result) -> Table:
     reasons = doubts(result)
     with_activity = "activity" in result.details
     sets = result.columns.get("conformal_set")
-    head = ["Spectrum", "Found", f"Amount ({result.unit})", "±", "Significance", "p-value"]
+    head = ["Spectrum", "Found", *(["Conformal set"] if sets is not None else [])]
+    head += [f"Amount ({result.unit})", "±", "Significance", "p-value"]
     head += ["Activity (Bq)", "± (Bq)"] if with_activity else []
-    head += ["Conformal set"] if sets is not None else []
     rows: list[list[Any]] = []
     for row in range(min(len(result), _MOST_ROWS)):
         doubtful = ", ".join(name for name, flag in reasons.items() if flag[row])
         label = f"{row_text(result, row)}{f' (do not trust: {doubtful})' if doubtful else ''}"
         for name in result.labels[row] or ("nothing",):
             column = result.names.index(name) if name in result.names else None
-            cells: list[Any] = [label, name]
-            cells += _numbers(result, row, column, with_activity)
-            if sets is not None:
-                cells.append(" + ".join(sets[row]) or "empty")
-            rows.append(cells)
+            own_set = [] if sets is None else [" + ".join(sets[row]) or "empty"]
+            rows.append([label, name, *own_set, *_numbers(result, row, column, with_activity)])
     return Table("Sources in each spectrum", head, rows)
 
 

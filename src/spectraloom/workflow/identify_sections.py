@@ -125,8 +125,8 @@ def trial_section(tried: Mapping[str, Any]) -> Section:
                 [
                     name,
                     *(percent(one.get(str(value), np.nan)) for value in counts),
-                    percent(one["false_alarms"]["observed"]),
-                    " to ".join(percent(one["false_alarms"][end]) for end in ("low", "high")),
+                    _rate(one["false_alarms"]["observed"]),
+                    " to ".join(_rate(one["false_alarms"][end]) for end in ("low", "high")),
                 ]
                 for name, one in injection.items()
             ],
@@ -140,6 +140,11 @@ def trial_section(tried: Mapping[str, Any]) -> Section:
         ),
     ]
     return Section("Detection and false alarms", blocks)
+
+
+def _rate(value: float) -> str:
+    """A small share with two digits."""
+    return f"{100 * value:.2g} %" if value < 0.1 else percent(value)
 
 
 def alarm_curves(

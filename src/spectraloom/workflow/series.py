@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,10 @@ class FoundAlarms:
         the first spectrum.
         """
         return [self._row(alarm) for alarm in self.series.alarms]
+
+    def lasted(self, row: Mapping[str, Any]) -> float:
+        """Seconds from the beginning of an alarm, or of a source in it, to its last spectrum."""
+        return float(row["last_seconds"] - row["seconds"] + self.series.interval)
 
     def _row(self, alarm: Alarm) -> dict[str, Any]:
         columns = self.spectra.columns

@@ -19,8 +19,9 @@ def alarms_section(found: FoundAlarms) -> Section:
     blocks: list[Block] = [
         Text(
             f"{len(series):,} spectra of {series.interval:g} s, {found.hours:.3g} hours: "
-            f"{len(rows)} alarms. Of background alone, {detector.alarms_per_hour:g} or fewer an "
-            f"hour are expected (with {detector.confidence:.0%} confidence), as long as it has "
+            f"{len(rows)} {'alarm' if len(rows) == 1 else 'alarms'}. Of background alone, "
+            f"{detector.alarms_per_hour:g} or fewer an hour are expected (with "
+            f"{detector.confidence:.0%} confidence), as long as it has "
             "the shape of the background that was given."
             + (f" At {found.n_gaps} gaps in time windows began anew." if found.n_gaps else "")
         ),
@@ -34,7 +35,15 @@ def alarms_section(found: FoundAlarms) -> Section:
         blocks.append(
             Table(
                 "Alarms",
-                ["Alarm", "Time", "Source", "Significance", "False alarms per hour", "Window (s)"],
+                [
+                    "Alarm",
+                    "Time",
+                    "Source",
+                    "Significance",
+                    "False alarms per hour",
+                    "Window (s)",
+                    "Lasted (s)",
+                ],
                 [
                     [
                         number,
@@ -43,6 +52,7 @@ def alarms_section(found: FoundAlarms) -> Section:
                         one["significance"],
                         one["false_alarms_per_hour"],
                         one["window_seconds"],
+                        found.lasted(one),
                     ]
                     for number, row in enumerate(rows[:_MOST_ALARMS], 1)
                     for one in row["sources"]

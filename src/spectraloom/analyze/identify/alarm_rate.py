@@ -106,9 +106,13 @@ def require_blocks(n_blocks: int, block_hours: float) -> None:
         If there are fewer than 50.
     """
     if n_blocks < _LEAST_BLOCKS:
+        needed = _LEAST_BLOCKS * block_hours
+        digits = 1 - int(np.floor(np.log10(needed)))
+        needed = np.ceil(needed * 10.0**digits - 1e-9) / 10.0**digits
         raise FitError(
             f"a rate of false alarms is learned from at least {_LEAST_BLOCKS} blocks of "
-            f"{block_hours:.3g} hours, got {max(n_blocks, 0)}: give or simulate more background"
+            f"{block_hours:.3g} hours, got {max(n_blocks, 0)}: give a series of {needed:g} hours "
+            f"or more, or simulate as much (hours={needed:g}, --hours {needed:g})"
         )
 
 

@@ -80,7 +80,7 @@ class Alarm:
         return tuple(dict.fromkeys(one.name for one in ordered))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AlarmSeries:
     """Scores and alarms of a series of n spectra.
 
@@ -115,6 +115,14 @@ class AlarmSeries:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def __repr__(self) -> str:
+        alarms = ", ".join(f"{' + '.join(one.names)} at {one.start}" for one in self.alarms[:5])
+        more = f" and {len(self.alarms) - 5} more" if len(self.alarms) > 5 else ""
+        return (
+            f"<AlarmSeries: {len(self)} spectra of {self.interval:g} s, alarms: "
+            f"{alarms or 'none'}{more}>"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
