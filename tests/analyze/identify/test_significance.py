@@ -148,3 +148,23 @@ def test_draws_that_next_to_never_happen_say_nothing() -> None:
     # One draw of great weight is no tail.
     weights, _ = fit_null(ratios, 2, np.where(ratios == ratios.max(), 1.0, 1e-9))
     assert weights[1] == pytest.approx(1 / 200)
+
+
+def test_significance_goes_on_where_p_values_end() -> None:
+    weights = np.array([[[0.4, 0.3, 0.3]], [[0.2, 0.5, 0.3]]])
+    null = NullDistribution(np.array([100.0, 1000.0]), weights, np.array([[1.1], [0.9]]))
+    totals = np.full(4, 300.0)
+    near = np.array([[10.0], [300.0], [1200.0], [1300.0]])
+    p_values = null.p_values(near, totals)
+    by_p = significance_of(p_values)
+    np.testing.assert_allclose(null.significance(p_values, near, totals), by_p)
+    # The same by the log, as if these p-values had been too small.
+    by_log = null.significance(np.zeros((4, 1)), near, totals)
+    np.testing.assert_allclose(by_log[1:], by_p[1:], rtol=1e-6)
+    far = np.array([[1000.0], [1600.0], [1e4], [1e5]])
+    p_values = null.p_values(far, totals)
+    assert (p_values[1:] == 0).all()
+    found = null.significance(p_values, far, totals)[:, 0]
+    # Far out the level with the larger scale has all of the tail.
+    np.testing.assert_allclose(found, np.sqrt(far[:, 0] / 1.1), rtol=4e-3)
+    assert (np.diff(found) > 0).all()

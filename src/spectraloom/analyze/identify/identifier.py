@@ -38,7 +38,6 @@ from spectraloom.analyze.identify.shape_drift import background_rows
 from spectraloom.analyze.identify.significance import (
     NullDistribution,
     per_name_rate,
-    significance_of,
 )
 from spectraloom.analyze.identify.variants import (
     background_library,
@@ -439,8 +438,11 @@ class Identifier(SpectralEstimator):
         column = [fit.names.index(name) for name in names]
         amounts = fit.amounts[:, column]
         p_values = np.full((len(spectra), len(names)), np.nan)
-        p_values[:, : len(sources)] = self._p_values(
-            scaled_ratios(fit, sources, self.background_), fit
+        significance = p_values.copy()
+        scaled = scaled_ratios(fit, sources, self.background_)
+        p_values[:, : len(sources)] = self._p_values(scaled, fit)
+        significance[:, : len(sources)] = self._null_of(fit).significance(
+            p_values[:, : len(sources)], scaled, *self._counts_of(fit)
         )
         rate = per_name_rate(self.false_alarm_rate, len(sources))
         moving = self._nuisances if self.library_.axis.is_calibrated else None
@@ -470,7 +472,7 @@ class Identifier(SpectralEstimator):
             top=self._top(amounts, decisions),
             details={
                 "p_value": p_values,
-                "significance": significance_of(p_values),
+                "significance": significance,
                 "decision_threshold": threshold,
                 "detection_limit": limit,
                 **count_rates(spectra, amounts, errors),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import nnls
-from scipy.special import chdtrc, expit, ndtri  # scipy.stats checks longer than it computes
+from scipy.special import chdtrc, expit, gammaln, ndtri, ndtri_exp  # scipy.stats is slow
 
 from spectraloom._typing import FloatArray, IntArray
 from spectraloom.analyze.identify.shape_drift import ShapeDrift
@@ -26,6 +26,7 @@ _PRECISE = 0.02  # relative error of a chance that no number of draws is asked t
 _REFINEMENTS = 3
 # Places from one level to the next at which critical ratios are found: they bend at the ends.
 _BETWEEN = expit(np.append(-np.inf, np.linspace(-7.0, 7.0, 15)))
+_SMALLEST = 1e-290  # p-value below which its log is taken without it
 _SHAPES = 2  # degrees of freedom that the tail of a thousand draws can tell apart
 
 
@@ -95,6 +96,38 @@ class NullDistribution:
         scaled = ratios / self._inflation(totals, background)
         return self._mixed_tail(scaled, self._place(totals))
 
+    def significance(
+        self,
+        p_values: FloatArray,
+        ratios: FloatArray,
+        totals: FloatArray,
+        background: FloatArray | None = None,
+    ) -> FloatArray:
+        """Gaussian standard deviations of p-values, also of those too small for a float.
+
+        Parameters
+        ----------
+        p_values : ndarray, shape (n, k)
+            What :meth:`p_values` gives for the rest.
+        ratios, totals, background
+            As in :meth:`p_values`.
+        """
+        found = significance_of(p_values)
+        rows, names = np.nonzero(p_values < _SMALLEST)
+        if not len(rows):
+            return found
+        scaled = (ratios / self._inflation(totals, background))[rows, names]
+        place = self._place(totals[rows])
+        low = np.floor(place).astype(int)
+        high = np.minimum(low + 1, len(self.totals) - 1)
+        with np.errstate(divide="ignore"):  # a weight of zero has a log of minus infinity
+            log_p = np.logaddexp(
+                np.log(1.0 - (place - low)) + self._log_tail(scaled, low, names),
+                np.log(place - low) + self._log_tail(scaled, high, names),
+            )
+        found[rows, names] = -ndtri_exp(log_p)
+        return found
+
     def critical(
         self, rate: float, totals: FloatArray, background: FloatArray | None = None
     ) -> FloatArray:
@@ -137,6 +170,20 @@ class NullDistribution:
         for degrees in range(1, self.weights.shape[2]):
             tail += weights[:, :, degrees] * chdtrc(degrees, scaled)
         return np.where(ratios > 0, tail, 1.0)
+
+    def _log_tail(self, ratios: FloatArray, level: IntArray, names: IntArray) -> FloatArray:
+        """Log of the tail of single ratios far out, of names and at levels, shape (m,).
+
+        The incomplete gamma function is expanded for large arguments (NIST DLMF 8.11.2).
+        """
+        half = 0.5 * ratios / self.scales[level, names]
+        log_p = np.full(len(ratios), -np.inf)
+        for degrees in range(1, self.weights.shape[2]):
+            a = 0.5 * degrees
+            series = 1.0 + (a - 1.0) / half * (1.0 + (a - 2.0) / half * (1.0 + (a - 3.0) / half))
+            log_tail = (a - 1.0) * np.log(half) - half - gammaln(a) + np.log(series)
+            log_p = np.logaddexp(log_p, np.log(self.weights[level, names, degrees]) + log_tail)
+        return log_p
 
 
 @remembered
