@@ -24,6 +24,7 @@ from spectraloom.analyze.identify.calibration import (
 from spectraloom.analyze.identify.components import components_needed
 from spectraloom.analyze.identify.decision_limits import decision_limits
 from spectraloom.analyze.identify.intervals import interval_details
+from spectraloom.analyze.identify.joint import rows_of_fit, surely_unnamed, with_rows
 from spectraloom.analyze.identify.margins import partly_covered, require_counts, with_margins
 from spectraloom.analyze.identify.misfit import (
     KnownMisfits,
@@ -111,7 +112,9 @@ class Identifier(SpectralEstimator):
         on the axis of the library; what is lost is in the provenance of results. None takes the
         channels as they are.
     selection : {"auto", "all", "greedy"}
-        ``all`` fits all names at once and tests each against the fit without it. ``greedy`` adds
+        ``all`` fits all names at once and tests each against the fit without it; where none is
+        significant but all of them together are, as with names that look alike, it goes on as
+        ``greedy``. ``greedy`` adds
         and drops names one by one, see
         :func:`~spectraloom.analyze.identify.selection.select_names`; in
         large libraries names imitate each other, and at once none would be significant.
@@ -426,6 +429,7 @@ class Identifier(SpectralEstimator):
             (with ``gain_uncertainty``; a count of energy E is recorded at E (1 + gain)),
             ``pile_up`` and ``outlier_probability``. ``flags``: see
             :func:`~spectraloom.analyze.identify.misfit.condition_flags`;
+            ``ambiguous``: something is there beside what was found, but not which name it has;
             ``background_uncertain``: more counts of background than it was learned from;
             ``partly_covered``: over a tenth of a source that was found lies where the spectrum
             does not reach. Amounts are counts on the whole axis of the library.
@@ -459,6 +463,7 @@ class Identifier(SpectralEstimator):
         decisions = self._decide(amounts, p_values, rate)
         quality, flags = trust_of(spectra, fit, self.table_, self._nuisances, self.misfit_boundary_)
         flags["partly_covered"] = self._partly_covered(fit, sources, decisions)
+        flags["ambiguous"] = self._unnamed(fit)
         flags["background_uncertain"] = self._counts_of(fit)[1] > learned_counts(self.background_)
         if moving is not None and "gain" in quality:
             deviations = gain_deviations(fit, self.table_, moving) * widened[:, 0]
@@ -529,8 +534,32 @@ class Identifier(SpectralEstimator):
     ) -> LikelihoodFit:
         """Fit all sources, or those that the selection takes."""
         sources = list(self.library_.unique_names)
-        if self._at_once() or not len(spectra):
-            return self._fit(spectra, self.table_, tested=sources, start=start, progress=progress)
+        if not (self._at_once() and len(spectra)):
+            return self._selected(spectra, start)
+        fit = self._fit(spectra, self.table_, tested=sources, start=start, progress=progress)
+        unnamed = self._unnamed(fit)
+        if self.background_ is None or not unnamed.any():
+            return fit
+        # Names that imitate each other hide each other: the one that explains most is kept.
+        part = self._selected(spectra[unnamed], None if start is None else start[unnamed])
+        named = np.asarray(part.amounts[:, : len(sources)].any(axis=1))
+        unnamed[unnamed] = named
+        return with_rows(fit, unnamed, rows_of_fit(part, named))
+
+    def _unnamed(self, fit: LikelihoodFit) -> BoolArray:
+        sources = list(self.library_.unique_names)
+        scatter = scatter_of(fit, self.background_)
+        place = [fit.names.index(name) for name in sources]
+        rate = per_name_rate(self.false_alarm_rate, len(sources))
+        found = self._p_values(fit.ratios[:, place] / scatter[:, np.newaxis], fit) < rate
+        widened = self._null_of(fit).widening(*self._counts_of(fit))
+        return surely_unnamed(fit, sources, found, scatter * widened, rate)
+
+    def _selected(self, spectra: Spectra, start: FloatArray | None) -> LikelihoodFit:
+        """Fit with the names that each spectrum needs."""
+        sources = list(self.library_.unique_names)
+        if not len(spectra):
+            return self._fit(spectra, self.table_, tested=sources)
 
         def fit(rows: BoolArray, table: TemplateTable, tested: Sequence[str]) -> LikelihoodFit:
             begin = None if start is None else start[rows]

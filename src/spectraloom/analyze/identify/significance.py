@@ -146,6 +146,10 @@ class NullDistribution:
         ratios = np.column_stack([np.interp(at, places, one) for one in levels.T])
         return np.asarray(ratios * self._inflation(totals, background))
 
+    def widening(self, totals: FloatArray, background: FloatArray) -> FloatArray:
+        """Largest factor over the names by which ratios are larger than by chance, shape (n,)."""
+        return np.ones(len(totals)) * np.max(self._inflation(totals, background), axis=-1)
+
     def _inflation(self, totals: FloatArray, background: FloatArray | None) -> FloatArray | float:
         if self.drift is None:
             return 1.0
