@@ -49,7 +49,8 @@ def surely_unnamed(
     if not len(rows):
         return out
     both = among[rows, :, np.newaxis] & among[rows, np.newaxis, :]
-    inner = np.where(both, fit.covariance[np.ix_(rows, place, place)], np.eye(len(place)))
+    own = np.ix_(rows, np.array(place), np.array(place))
+    inner = np.where(both, fit.covariance[own], np.eye(len(place)))
     usable = np.isfinite(inner).all(axis=(1, 2))
     rows, inner = rows[usable], inner[usable]
     scale = np.sqrt(np.diagonal(inner, axis1=1, axis2=2))  # look-alikes are nearly singular
