@@ -115,13 +115,16 @@ def _of_group(  # type: ignore[no-untyped-def]
     size = _keep_needed(size, start + more * deviation, mixing[group], alike, lines, work)
     threshold = _amount_at(data, row, size, priors, root, 0.0, start, lines, work)
     start = threshold * (1.0 + more / root)
-    size = _set_parameters(groups, group, priors, beside, theta, False, work)
-    hardest, known = _hardest(size, start, mixing[group], pure, alike, work)
-    if hardest >= 0:
-        start = (root + more) / np.sqrt(known)
-        size = _keep_needed(size, start, pure[hardest], alike, lines, work)
-        lines[SHAPE] = work.A[hardest]
-        area = lines[SHAPE].sum()
+    if mixing[group].max() < 1.0:
+        size = _set_parameters(groups, group, priors, beside, theta, False, work)
+        hardest, known = _hardest(size, start, mixing[group], pure, alike, work)
+        mixture = mixing[group]
+        if hardest >= 0:
+            mixture = pure[hardest]
+            start = (root + more) / np.sqrt(known)
+            lines[SHAPE] = work.A[hardest]
+            area = lines[SHAPE].sum()
+        size = _keep_needed(size, start, mixture, alike, lines, work)
     limit = _amount_at(data, row, size, priors, root, more, start, lines, work)
     if data.poisson and np.isnan(threshold):
         # Nothing is expected: the ratio knows no scale, but one count is the least there is.
@@ -239,8 +242,6 @@ def _hardest(size, amount, mixture, pure, alike, work):  # type: ignore[no-untyp
 
     The template is -1 where none is.
     """
-    if mixture.max() == 1.0:
-        return -1, 0.0
     _set_alike(size, alike, work)
     hardest, least = -1, _known(size, amount, mixture, alike, work)
     for j in range(len(mixture)):
