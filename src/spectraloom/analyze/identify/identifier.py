@@ -24,7 +24,7 @@ from spectraloom.analyze.identify.calibration import (
 from spectraloom.analyze.identify.components import components_needed
 from spectraloom.analyze.identify.decision_limits import decision_limits
 from spectraloom.analyze.identify.intervals import interval_details
-from spectraloom.analyze.identify.joint import rows_of_fit, surely_unnamed, with_rows
+from spectraloom.analyze.identify.joint import SURE, rows_of_fit, surely_unnamed, with_rows
 from spectraloom.analyze.identify.margins import partly_covered, require_counts, with_margins
 from spectraloom.analyze.identify.misfit import (
     KnownMisfits,
@@ -535,13 +535,14 @@ class Identifier(SpectralEstimator):
         """Fit all sources, or those that the selection takes."""
         sources = list(self.library_.unique_names)
         if not (self._at_once() and len(spectra)):
-            return self._selected(spectra, start)
+            rate = per_name_rate(self.false_alarm_rate, len(sources))
+            return self._selected(spectra, start, rate)
         fit = self._fit(spectra, self.table_, tested=sources, start=start, progress=progress)
         unnamed = self._unnamed(fit)
         if self.background_ is None or not unnamed.any():
             return fit
         # Names that imitate each other hide each other: the one that explains most is kept.
-        part = self._selected(spectra[unnamed], None if start is None else start[unnamed])
+        part = self._selected(spectra[unnamed], None if start is None else start[unnamed], SURE)
         named = np.asarray(part.amounts[:, : len(sources)].any(axis=1))
         unnamed[unnamed] = named
         return with_rows(fit, unnamed, rows_of_fit(part, named))
@@ -550,12 +551,11 @@ class Identifier(SpectralEstimator):
         sources = list(self.library_.unique_names)
         scatter = scatter_of(fit, self.background_)
         place = [fit.names.index(name) for name in sources]
-        rate = per_name_rate(self.false_alarm_rate, len(sources))
-        found = self._p_values(fit.ratios[:, place] / scatter[:, np.newaxis], fit) < rate
+        found = self._p_values(fit.ratios[:, place] / scatter[:, np.newaxis], fit) < SURE
         widened = self._null_of(fit).widening(*self._counts_of(fit))
-        return surely_unnamed(fit, sources, found, scatter * widened, rate)
+        return surely_unnamed(fit, sources, found, scatter * widened, SURE)
 
-    def _selected(self, spectra: Spectra, start: FloatArray | None) -> LikelihoodFit:
+    def _selected(self, spectra: Spectra, start: FloatArray | None, rate: float) -> LikelihoodFit:
         """Fit with the names that each spectrum needs."""
         sources = list(self.library_.unique_names)
         if not len(spectra):
@@ -572,7 +572,6 @@ class Identifier(SpectralEstimator):
             return p_values
 
         always = [] if self.background_ is None else [str(self.background)]
-        rate = per_name_rate(self.false_alarm_rate, len(sources))
         return select_names(len(spectra), self.table_, always, fit, judge, rate)
 
     def _partly_covered(

@@ -12,6 +12,8 @@ from scipy.special import chdtrc
 from spectraloom._typing import BoolArray, FloatArray
 from spectraloom.analyze.likelihood import LikelihoodFit
 
+SURE = 1e-4  # p-value of a name that is surely there, whatever the rate of false alarms is set to
+
 
 def surely_unnamed(
     fit: LikelihoodFit, sources: Sequence[str], found: BoolArray, scatter: FloatArray, rate: float
