@@ -8,7 +8,8 @@ from scipy.stats import norm
 from spectraloom.analyze.manifold.choosing import chance
 from spectraloom.analyze.manifold.fit import fit_manifold
 from spectraloom.analyze.manifold.latents import Latents
-from spectraloom.analyze.manifold.selection import score_arcs, select_sources
+from spectraloom.analyze.manifold.selection import prior_widths, score_pieces, select_sources
+from spectraloom.analyze.manifold.signature import TabulatedSignature
 from spectraloom.analyze.manifold.table import manifold_table
 from spectraloom.data import Spectra
 from spectraloom.errors import DataError
@@ -26,7 +27,8 @@ def _curves(table) -> np.ndarray:  # type: ignore[no-untyped-def]
 
 
 def test_the_chance_of_a_first_source_is_that_of_the_largest_score(table, rng) -> None:
-    arcs = score_arcs(table)
+    pieces = score_pieces(table)
+    arcs = pieces.sum(axis=1)
     curves = _curves(table)
     angle = [np.linalg.norm(np.diff(curves[:, j], axis=0), axis=1).sum() for j in range(3)]
     assert arcs == pytest.approx(angle, rel=1e-6)
@@ -41,24 +43,54 @@ def test_the_chance_of_a_first_source_is_that_of_the_largest_score(table, rng) -
         )
         ratios = np.maximum(largest, 0.0) ** 2
         for rate in (0.05, 0.01, 0.003):
-            level = _inverse_chance(rate, arcs[j])
+            level = _inverse_chance(rate, pieces[j])
             share = (ratios > level).mean()
             assert share == pytest.approx(rate, rel=0.06, abs=4 * np.sqrt(rate / len(ratios)))
 
 
-def _inverse_chance(rate: float, arc: float) -> float:
+def _inverse_chance(rate: float, pieces: np.ndarray, center: float = 0.5,
+                    width: float = np.inf) -> float:  # fmt: skip
     low, high = 0.0, 60.0
     for _ in range(60):
         middle = 0.5 * (low + high)
-        low, high = (middle, high) if chance(middle, arc) > rate else (low, middle)
+        more = chance(middle, pieces, center, width) > rate
+        low, high = (middle, high) if more else (low, middle)
     return low
 
 
-def test_without_deformation_chance_is_half_a_chi_square() -> None:
+@pytest.mark.parametrize("width", [0.02, 0.1, 0.3, 1.0])
+@pytest.mark.parametrize("center", [0.0, 0.37])
+def test_the_chance_of_a_source_whose_deformation_is_partly_known(
+    table, rng, center: float, width: float
+) -> None:
+    pieces, curves = score_pieces(table), _curves(table)
+    cost = ((np.linspace(0, 1, 257) - center) / width) ** 2
+    for j in (0, 2):
+        u, s, _ = np.linalg.svd(curves[:, j], full_matrices=False)
+        rank = int((s > 1e-4 * s[0]).sum())
+        scores = rng.standard_normal((20_000, rank)) @ (u[:, :rank] * s[:rank]).T
+        ratios = (np.maximum(scores, 0.0) ** 2 - cost).max(axis=1)
+        for rate in (0.05, 0.01):
+            share = (ratios > _inverse_chance(rate, pieces[j], center, width)).mean()
+            assert share == pytest.approx(rate, rel=0.08, abs=4 * np.sqrt(rate / len(ratios)))
+
+
+def test_without_deformation_chance_is_half_a_chi_square(table) -> None:
     for ratio in (0.5, 3.0, 10.0):
-        assert chance(ratio, 0.0) == pytest.approx(norm.sf(np.sqrt(ratio)))
-    assert chance(0.0, 1.0) == 1.0
-    assert chance(1e-9, 50.0) == 1.0
+        half = norm.sf(np.sqrt(ratio))
+        assert chance(ratio, np.zeros(64), 0.5, np.inf) == pytest.approx(half)
+        known = chance(ratio, score_pieces(table)[0], 0.4, 1e-3)
+        assert half <= known < 1.05 * half
+    assert chance(0.0, np.ones(64), 0.5, np.inf) == 1.0
+    assert chance(1e-9, np.ones(64), 0.5, np.inf) == 1.0
+
+
+def test_what_is_known_of_a_deformation_beforehand(world) -> None:
+    steel = world.signatures.deformations[0]
+    assert np.isinf(prior_widths(world.table())).all()
+    assert np.isinf(prior_widths(world.table(Latents(individual=True, tie=0.2)))).all()
+    known = prior_widths(world.table(Latents(known=(5.0, 0.5), gain=0.01)))
+    assert known == pytest.approx(np.full(3, 0.5 * steel.slope(5.0)), rel=1e-6)
 
 
 @pytest.mark.parametrize("total", [300, 20_000])
@@ -80,6 +112,35 @@ def test_further_sources_come_at_the_stated_rate(world, table, rng) -> None:
     assert chosen[:, 1].all()
     rate = chosen[:, [0, 2]].any(axis=1).mean()
     assert 0.015 < rate < 0.05 + 3 * np.sqrt(0.05 * 0.95 / n)
+
+
+def test_a_source_that_does_not_deform_leaves_the_next_its_deformation(world, rng) -> None:
+    # B is rigid and there: the thickness of A is as free as that of a first source.
+    nodes = np.array(world.signatures.table[:, :2])
+    nodes[:, 1] = nodes[20, 1]
+    rigid = TabulatedSignature(
+        world.signatures.axis, ("A", "B"), world.signatures.deformations, nodes
+    )
+    table = manifold_table(rigid, world.background, world.signatures.axis.edges)
+    assert score_pieces(table)[1].sum() < 1e-6
+    n = 4000
+    spectra = world.draw(rng, (0, 0, 0, 10_000), n=n)
+    ground = np.random.default_rng(4).poisson(6000 * nodes[0, 1], (n, 96))
+    found = select_sources(spectra.replace(values=spectra.values + ground), table,
+                           false_alarm_rate=0.05)  # fmt: skip
+    assert found.chosen[:, 1].all()
+    # One name is left, so that nothing is lost to Bonferroni.
+    assert found.chosen[:, 0].mean() == pytest.approx(0.05, abs=3 * np.sqrt(0.05 * 0.95 / n))
+
+
+def test_a_known_thickness_takes_its_part_of_the_curve(world, rng) -> None:
+    n = 4000
+    single = world.signatures.select(["A"])
+    table = manifold_table(
+        single, world.background, world.signatures.axis.edges, Latents(known=(5.0, 0.5))
+    )
+    found = select_sources(world.draw(rng, (0, 0, 0, 10_000), n=n), table, false_alarm_rate=0.05)
+    assert found.chosen[:, 0].mean() == pytest.approx(0.05, abs=3 * np.sqrt(0.05 * 0.95 / n))
 
 
 @pytest.mark.parametrize("latents", [Latents(), Latents(individual=True, tie=0.2)],
@@ -116,8 +177,6 @@ def test_recall_is_what_the_ratio_promises(world, table, rng) -> None:
 
 def test_a_source_that_others_explain_is_dropped_again(world, rng) -> None:
     # M is nearly A and B together: alone it comes first, and leaves when both are in.
-    from spectraloom.analyze.manifold.signature import TabulatedSignature
-
     table = world.signatures.table
     mixed = 0.5 * table[:, 0] + 0.47 * table[:, 1] + 0.03 * table[:, 2]
     four = TabulatedSignature(
@@ -153,4 +212,4 @@ def test_what_is_not_known_is_refused(world, table, rng, moving_peak) -> None:
         select_sources(world.draw(rng, (0, 0, 0, 100)), table, false_alarm_rate=1.0)
     two = manifold_table(moving_peak, None, moving_peak.axis.edges)
     with pytest.raises(DataError, match="one deformation"):
-        score_arcs(two)
+        score_pieces(two)

@@ -14,6 +14,8 @@ from spectraloom.analyze.quality import fit_quality
 from spectraloom.data.axis import Axis
 from spectraloom.data.spectra import Spectra
 
+_CLOSE = 2.0  # standard deviations from a limit
+_SHARP = 0.02  # of its range: along a wider interval what spectra tell of a deformation changes
 _WHOLE = 1.0  # standard deviation, as a part of the range, from which nothing is known
 
 
@@ -24,15 +26,22 @@ def latent_intervals(fit: ManifoldFit, *, profile: bool) -> FloatArray:
     ----------
     fit : ManifoldFit
     profile : bool
-        Whether all come from the profile of the likelihood; else only those of latents at a limit,
-        where its curvature says nothing.
+        Whether all come from the profile of the likelihood; else only those where its curvature
+        says little: of latents within two standard deviations of a limit, and of deformations that
+        are known no better than to a fiftieth of their range.
     """
     intervals = fit.latent_intervals()
     k = fit.template_amounts.shape[1]
     variances = np.diagonal(fit.covariance, axis1=1, axis2=2)[:, k:]
+    low, high = fit.table.prior.bounds.T
+    room = np.minimum(fit.inner - low, high - fit.inner)  # none at a limit, where variances are 0
+    spread = np.sqrt(np.maximum(variances, 0.0))
+    doubtful = room <= _CLOSE * spread
+    own = np.unique(fit.table.layout.sources)
+    doubtful[:, own] |= spread[:, own] > _SHARP
     for place, name in enumerate(fit.table.layout.names):
         known = np.isfinite(variances[:, place])
-        rows = np.flatnonzero(known if profile else known & (variances[:, place] <= 0))
+        rows = np.flatnonzero(known if profile else known & doubtful[:, place])
         if len(rows):
             intervals[rows, place] = profile_latents(rows_of(fit, rows), name)
     return intervals
@@ -150,7 +159,7 @@ def absent_uncertainties(fit: ManifoldFit) -> FloatArray:
         weights = 1.0 / (expected if fit.poisson else fit.variances[row])
         information = (room.rows * weights) @ room.rows.T
         information[k:, k:] += table.prior.precision
-        free = np.append(amounts > 0, _free(inner, information, k, table.prior.bounds))
+        free = np.append(amounts > 0, np.diagonal(information)[k:] > 0)
         for name in np.flatnonzero(errors[row] <= 0):
             own = np.flatnonzero(groups == name)
             errors[row, name] = min(_alone(information, free, int(one)) for one in own)
@@ -163,11 +172,6 @@ def _least(fitted: FloatArray) -> float:
     Nothing is expected in the bins of an empty spectrum. A single count stands for chance there.
     """
     return max(float(fitted.max()) * 1e-9, 1.0 / len(fitted))
-
-
-def _free(inner: FloatArray, information: FloatArray, k: int, bounds: FloatArray) -> Array:
-    inside = (inner > bounds[:, 0]) & (inner < bounds[:, 1])
-    return inside & (np.diagonal(information)[k:] > 0)
 
 
 def _alone(information: FloatArray, free: Array, one: int) -> float:

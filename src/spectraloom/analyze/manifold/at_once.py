@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.special import erfc
 
 from spectraloom._typing import BoolArray, FloatArray
+from spectraloom.analyze.likelihood.door import as_given
 from spectraloom.analyze.manifold.fit import ManifoldFit, fit_manifold
-from spectraloom.analyze.manifold.selection import ManifoldSelection, score_arcs
+from spectraloom.analyze.manifold.selection import (
+    ManifoldSelection,
+    prior_widths,
+    score_pieces,
+)
 from spectraloom.analyze.manifold.table import ManifoldTable
 from spectraloom.data.spectra import Spectra
 
@@ -26,8 +30,8 @@ def choose_at_once(
 ) -> ManifoldSelection:
     """Fit all sources, and test each against the fit without it.
 
-    The chance of a likelihood ratio is that of a first source, whose deformation nothing else
-    tells: where others tell it, the rate is below the stated one.
+    The chance of a likelihood ratio is that of a first source, whose deformation nothing but the
+    prior tells: where other sources tell it, the rate is below the stated one.
 
     Parameters
     ----------
@@ -45,7 +49,7 @@ def choose_at_once(
     DataError
         If sources deform along several coordinates.
     """
-    arcs = score_arcs(table)
+    pieces = score_pieces(table)
     n_sources = len(table.layout.sources)
     full = fit_manifold(spectra, table, tolerance=tolerance)
     ratios = np.full(full.amounts.shape, np.nan)
@@ -56,7 +60,7 @@ def choose_at_once(
         without = fit_manifold(spectra, table, names=rest, tolerance=tolerance)
         ratios[:, number] = np.maximum(_loss(without) - _loss(full), 0.0)
     p_values = np.full(ratios.shape, np.nan)
-    p_values[:, :n_sources] = chances(ratios[:, :n_sources], arcs)
+    p_values[:, :n_sources] = _chances(table, ratios[:, :n_sources], pieces)
     return ManifoldSelection(full, _chosen(p_values, rate, n_sources), p_values, ratios)
 
 
@@ -90,17 +94,16 @@ def take_known(
     return ManifoldSelection(fit, chosen, untested, untested)
 
 
-def chances(ratios: FloatArray, arcs: FloatArray) -> FloatArray:
-    """Probability of at least these likelihood ratios by chance, shape (n, k).
+def _chances(table: ManifoldTable, ratios: FloatArray, pieces: FloatArray) -> FloatArray:
+    """Probability of at least these likelihood ratios by chance, shape (n, k)."""
+    from spectraloom.analyze.manifold.choosing import fill_chances
 
-    Parameters
-    ----------
-    ratios : ndarray, shape (n, k)
-    arcs : ndarray, shape (k,)
-        As :func:`~spectraloom.analyze.manifold.selection.score_arcs` gives them.
-    """
-    tail = 0.5 * erfc(np.sqrt(0.5 * ratios)) + arcs / (2.0 * np.pi) * np.exp(-0.5 * ratios)
-    return np.asarray(np.where(ratios > 0, np.minimum(tail, 1.0), 1.0))
+    centers = np.full(len(pieces), 0.5)
+    if table.layout.sources.shape[1]:
+        centers = table.prior.center[table.layout.sources[:, 0]]
+    out = np.empty(ratios.shape)
+    fill_chances(as_given(ratios), pieces, as_given(centers), prior_widths(table), out)
+    return out
 
 
 def _loss(fit: ManifoldFit) -> FloatArray:

@@ -119,9 +119,26 @@ def judge_starts(y, starts, allowed, trials, misfits, coarse):  # type: ignore[n
 
 @compiled
 def fill_covariance(variance, poisson, prior, a, s, room, out):  # type: ignore[no-untyped-def]
-    """Inverse of the Fisher information of what is free: amounts above zero, latents inside.
+    """Inverse of the Fisher information: of amounts above zero, and latents inside their limits.
 
     Latents of which nothing is known have an infinite variance, all else that is not free zeros.
+    What is not known of a latent at its limit is part of the variance of the amounts all the same:
+    the true one may lie inside.
+    """
+    fill_inverse(variance, poisson, prior, a, s, room, out)
+    k = len(a)
+    for z in range(len(s)):
+        inside = prior.bounds[z, 0] < s[z] < prior.bounds[z, 1]
+        if not inside and out[k + z, k + z] < np.inf:
+            out[k + z] = 0.0
+            out[:, k + z] = 0.0
+
+
+@compiled
+def fill_inverse(variance, poisson, prior, a, s, room, out):  # type: ignore[no-untyped-def]
+    """Inverse of the Fisher information of amounts above zero and latents, also at their limits.
+
+    Latents of which nothing is known have an infinite variance, absent amounts zeros.
     """
     out[:] = 0.0
     k, n_latents = len(a), len(s)
@@ -140,7 +157,7 @@ def fill_covariance(variance, poisson, prior, a, s, room, out):  # type: ignore[
         span = prior.bounds[z, 1] - prior.bounds[z, 0]
         if known * span * span <= BLIND:
             out[k + z, k + z] = np.inf
-        elif prior.bounds[z, 0] < s[z] < prior.bounds[z, 1]:
+        else:
             index[size] = k + z
             size += 1
     if size == 0:

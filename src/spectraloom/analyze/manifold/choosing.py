@@ -8,24 +8,84 @@ import numpy as np
 
 from spectraloom.analyze.compiled import compiled
 from spectraloom.analyze.likelihood.parts import MU
-from spectraloom.analyze.manifold.batch import fill_covariance, judge_starts
-from spectraloom.analyze.manifold.blending import make_room
-from spectraloom.analyze.manifold.kernel import fit_one, prior_misfit
+from spectraloom.analyze.manifold.batch import fill_covariance, fill_inverse, judge_starts
+from spectraloom.analyze.manifold.blending import make_room, place_all
+from spectraloom.analyze.manifold.kernel import FLOOR, fit_one, prior_misfit
 from spectraloom.analyze.manifold.parts import Trial
 
 _TURNS = 4  # times the number of sources that a name may come or go
+_VAGUE = 0.25  # of the range of a deformation: it is known no better, and is looked for anew
+_FAR = 9.0  # standard deviations from what is known of a deformation, where nothing happens
 
 
 @compiled
-def chance(ratio, arc):  # type: ignore[no-untyped-def]
+def chance(ratio, pieces, center, width):  # type: ignore[no-untyped-def]
     """Probability of at least this likelihood ratio by chance.
 
-    With `arc` zero, of an amount that cannot be negative: half a chi-square distribution of one
-    degree. Else of the largest along a curve of this length of normalised scores.
+    Of an amount that cannot be negative it is half a chi-square distribution of one degree, where
+    its deformation is known. Else the ratio is the largest along a curve of normalised scores, less
+    what a deformation costs that is not the known one: an upcrossing of a boundary that rises on
+    both sides, by Rice's formula.
+
+    Parameters
+    ----------
+    ratio : float
+    pieces : (P,) lengths of the curve over equal parts of the deformation
+    center, width : float
+        What is known of the deformation, as a part of its range, without the amount; the width is
+        infinite where nothing is.
     """
     if ratio <= 0.0:
         return 1.0
-    return min(0.5 * erfc(np.sqrt(0.5 * ratio)) + arc / (2.0 * np.pi) * np.exp(-0.5 * ratio), 1.0)
+    total = 0.5 * erfc(np.sqrt(0.5 * ratio))
+    n = len(pieces)
+    for i in range(n):
+        # The piece that holds the centre lies a quarter of its length from it, on average.
+        away = max(abs((i + 0.5) / n - center), 0.25 / n) / width
+        if pieces[i] <= 0.0 or not away < _FAR:
+            continue
+        level = ratio + away * away
+        # Slope of the boundary, in standard deviations of that of the scores.
+        slope = away / (width * np.sqrt(level) * n * pieces[i])
+        gain = np.exp(-0.5 * slope**2) / np.sqrt(2.0 * np.pi)
+        gain -= 0.5 * slope * erfc(slope / np.sqrt(2.0))
+        total += pieces[i] * gain * np.exp(-0.5 * level) / np.sqrt(2.0 * np.pi)
+    return min(total, 1.0)
+
+
+@compiled
+def fill_chances(ratios, pieces, centers, widths, out):  # type: ignore[no-untyped-def]
+    """Chance of every ratio (N, k), by the curves (k, P) and what is known (k,) of each source."""
+    for row in range(len(ratios)):
+        for j in range(ratios.shape[1]):
+            out[row, j] = chance(ratios[row, j], pieces[j], centers[j], widths[j])
+
+
+@compiled
+def _know(problem, row, a, s, trial):  # type: ignore[no-untyped-def]
+    """Fill what the set that lies in the room tells of all that is free."""
+    counts = problem.counts
+    fill_inverse(
+        counts.variance[row], counts.poisson, problem.prior, a, s, trial.room, trial.covariance
+    )
+
+
+@compiled
+def _width_of(problem, j, trial):  # type: ignore[no-untyped-def]
+    """Standard deviation of the deformation of a source, as far as it is known without it."""
+    latent = problem.own[j]
+    if latent < 0:
+        return np.inf
+    at = len(problem.own) + latent
+    variance = trial.covariance[at, at]
+    return np.sqrt(variance) if variance > 0.0 else np.inf
+
+
+@compiled
+def _chance_of(problem, j, ratio, width, s):  # type: ignore[no-untyped-def]
+    """Chance of the ratio of one source against the set without it."""
+    center = s[problem.own[j]] if problem.own[j] >= 0 else 0.5
+    return chance(ratio, problem.pieces[j], center, width)
 
 
 @compiled
@@ -62,6 +122,9 @@ def _forward(problem, row, active, size, loss, a, s, trial, p_values, ratios):  
     """
     best, best_p, best_loss = -1, np.inf, loss
     remaining = 0
+    counts = problem.counts
+    place_all(problem.nodes, counts.edges, s, a, active, counts.poisson, FLOOR, trial.room)
+    _know(problem, row, a, s, trial)
     for j in range(len(active)):
         if active[j]:
             continue
@@ -69,11 +132,13 @@ def _forward(problem, row, active, size, loss, a, s, trial, p_values, ratios):  
         active[j] = True
         trial.a[:] = a
         trial.s[:] = s
-        new = _fit_set(problem, row, active, size == 0, trial.a, trial.s, trial)
+        width = _width_of(problem, j, trial)
+        # Sources that hardly deform leave the deformation to be found.
+        search = size == 0 or (width > _VAGUE and not problem.individual)
+        new = _fit_set(problem, row, active, search, trial.a, trial.s, trial)
         active[j] = False
         ratios[j] = max(loss - new, 0.0)
-        arc = problem.arcs[j] if size == 0 or problem.individual else 0.0
-        p_values[j] = chance(ratios[j], arc)
+        p_values[j] = _chance_of(problem, j, ratios[j], width, s)
         if p_values[j] < best_p or (p_values[j] == best_p and new < best_loss):
             best, best_p, best_loss = j, p_values[j], new
             trial.best_a[:] = trial.a
@@ -87,7 +152,7 @@ def _forward(problem, row, active, size, loss, a, s, trial, p_values, ratios):  
 
 
 @compiled
-def _backward(problem, row, active, size, loss, a, s, trial, p_values, ratios):  # type: ignore[no-untyped-def]
+def _backward(problem, row, active, loss, a, s, trial, p_values, ratios):  # type: ignore[no-untyped-def]
     """Drop the source that chance explains best, if it is no longer worth its place.
 
     Returns
@@ -108,8 +173,8 @@ def _backward(problem, row, active, size, loss, a, s, trial, p_values, ratios): 
         new = _fit_set(problem, row, active, False, trial.a, trial.s, trial)
         active[j] = True
         ratios[j] = max(new - loss, 0.0)
-        arc = problem.arcs[j] if size == 1 or problem.individual else 0.0
-        p_values[j] = chance(ratios[j], arc)
+        _know(problem, row, trial.a, trial.s, trial)
+        p_values[j] = _chance_of(problem, j, ratios[j], _width_of(problem, j, trial), trial.s)
         if p_values[j] > worst_p:
             worst, worst_p, worst_loss = j, p_values[j], new
             trial.best_a[:] = trial.a
@@ -136,6 +201,7 @@ def _make_trial(problem):  # type: ignore[no-untyped-def]
         np.zeros(k),
         np.zeros(n_latents),
         np.zeros(1, dtype=np.int64),
+        np.zeros((k + n_latents, k + n_latents)),
         make_room(k, n_latents, nodes.counts.shape[1], n, m),
     )
 
@@ -170,7 +236,7 @@ def select_many(problem, found, chosen, p_values, ratios):  # type: ignore[no-un
             dropped = -1
             if size > 0 and not (added >= 0 and size == 1):
                 dropped, loss = _backward(
-                    problem, row, active, size, loss, a, s, trial, p_values[row], ratios[row]
+                    problem, row, active, loss, a, s, trial, p_values[row], ratios[row]
                 )
             size -= dropped >= 0
             if added < 0 and dropped < 0:

@@ -98,7 +98,8 @@ class Problem(NamedTuple):
     prior: Prior
     starts: Starts
     always: Any  # (k,) templates that are in every set; the others are one source each
-    arcs: Any  # (k,) length of the curve of normalised scores of each source
+    pieces: Any  # (k, P) lengths of the curve of normalised scores of each source
+    own: Any  # (k,) latent that is the deformation of each source, -1 for none
     individual: Any  # bool, whether each source has a deformation of its own
     alpha: Any  # probability that any source is added by chance
     tolerance: Any
@@ -115,4 +116,5 @@ class Trial(NamedTuple):
     best_a: Any  # the best of those that were tried
     best_s: Any
     taken: Any  # (1,) iterations of the last fit, negative if it did not converge
+    covariance: Any  # (k + L, k + L) what a set tells of amounts and latents
     room: Room

@@ -19,6 +19,10 @@ from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError
 
 _CHUNK = 32
+_PIECES = 64  # of the range of a deformation, each of which has a length
+_STEPS = 4  # in each piece
+_UNKNOWN = 1e-9  # precision that is as good as none, of a range
+_WIDEST = 1e3  # ranges
 _LEAST = 1e-12  # of the largest expected content: bins without background tell all
 
 
@@ -59,8 +63,9 @@ def select_sources(
     worth that. An amount cannot be negative: half of the chances are no gain at all (Chernoff). The
     first source brings its deformation with it, of which nothing is known without it: the ratio is
     the largest along a curve, whose chance follows from the length of the curve of normalised
-    scores (Hotelling's tube; exact for many counts but for terms smaller still). Later sources
-    share the deformation that is known already, unless each has its own.
+    scores (Hotelling's tube; exact for many counts but for terms smaller still). Of the curve, a
+    source has as much as the sources that are there already, and the prior, leave open: what they
+    tell of its deformation is a boundary that rises with the distance from it (Rice).
 
     Parameters
     ----------
@@ -84,7 +89,8 @@ def select_sources(
     Greedy selection with deforming signatures: Phan et al., MoSeVa. H. Hotelling, Am. J. Math. 61
     (1939) 440, doi:10.2307/2371512. R. B. Davies, Biometrika 74 (1987) 33,
     doi:10.1093/biomet/74.1.33. H. Chernoff, Ann. Math. Stat. 25 (1954) 573,
-    doi:10.1214/aoms/1177728725.
+    doi:10.1214/aoms/1177728725. S. O. Rice, Bell Syst. Tech. J. 24 (1945) 46,
+    doi:10.1002/j.1538-7305.1945.tb00453.x.
     """
     from spectraloom.analyze.manifold.choosing import select_many
 
@@ -95,8 +101,11 @@ def select_sources(
     n, k = len(values), len(table.groups)
     n_sources = len(table.layout.sources)
     always = np.arange(k) >= n_sources
-    arcs = np.zeros(k)
-    arcs[:n_sources] = score_arcs(table)
+    pieces = np.zeros((k, _PIECES))
+    pieces[:n_sources] = score_pieces(table)
+    own = np.full(k, -1, dtype=np.int64)
+    if table.layout.sources.shape[1]:
+        own[:n_sources] = table.layout.sources[:, 0]
     found = empty_answers(n, table)
     chosen = np.zeros((n, k), dtype=bool)
     p_values, ratios = np.ones((n, k)), np.zeros((n, k))
@@ -110,7 +119,8 @@ def select_sources(
             table.prior,
             table.starts,
             as_given(always),
-            as_given(arcs),
+            as_given(pieces),
+            as_given(own),
             table.latents.individual,
             float(false_alarm_rate),
             float(tolerance),
@@ -135,11 +145,12 @@ def select_sources(
     return ManifoldSelection(fit_of(table, counts, found, degrees, chosen), by_name, *outs)
 
 
-def score_arcs(table: ManifoldTable) -> FloatArray:
-    """Length of the curve of normalised scores of every source over the background.
+def score_pieces(table: ManifoldTable) -> FloatArray:
+    """Lengths of the curve of normalised scores of every source over the background.
 
     The score of a source at one deformation, for background alone, is a standard normal number;
-    along the deformation it turns by this angle in all, after what the background takes of it.
+    along each of equal parts of the deformation it turns by this angle, after what the background
+    takes of it.
 
     Parameters
     ----------
@@ -147,8 +158,8 @@ def score_arcs(table: ManifoldTable) -> FloatArray:
 
     Returns
     -------
-    ndarray, shape (n_sources,)
-        Radians; zero for a source that does not deform.
+    ndarray, shape (n_sources, n_pieces)
+        Radians; zeros for a source that does not deform.
     """
     nodes, layout = table.nodes, table.layout
     n_sources, d = layout.sources.shape
@@ -158,8 +169,8 @@ def score_arcs(table: ManifoldTable) -> FloatArray:
             "fit them with known names"
         )
     if d == 0:
-        return np.zeros(n_sources)
-    places = np.linspace(0.0, 1.0, 257)
+        return np.zeros((n_sources, _PIECES))
+    places = np.linspace(0.0, 1.0, _PIECES * _STEPS + 1)
     inner = np.tile(layout.prior.center, (len(places), 1))
     inner[:, np.unique(layout.sources)] = places[:, np.newaxis]
     from spectraloom.analyze.manifold.table import templates_on
@@ -169,12 +180,35 @@ def score_arcs(table: ManifoldTable) -> FloatArray:
     expected = under.sum(axis=0) if len(under) else curves[:, :n_sources].mean(axis=(0, 1))
     expected = np.maximum(expected, _LEAST * expected.max())
     scaled = curves / np.sqrt(expected)
-    arcs = np.zeros(n_sources)
+    pieces = np.zeros((n_sources, _PIECES))
     span, _ = np.linalg.qr((under / np.sqrt(expected)).T) if len(under) else (None, None)
     for j in range(n_sources):
         scores = scaled[:, j]
         if span is not None:
             scores = scores - (scores @ span) @ span.T
         scores = scores / np.maximum(np.linalg.norm(scores, axis=1, keepdims=True), 1e-300)
-        arcs[j] = np.linalg.norm(np.diff(scores, axis=0), axis=1).sum()
-    return arcs
+        turns = np.linalg.norm(np.diff(scores, axis=0), axis=1)
+        pieces[j] = turns.reshape(_PIECES, _STEPS).sum(axis=1)
+    return pieces
+
+
+def prior_widths(table: ManifoldTable) -> FloatArray:
+    """Standard deviation of the deformation of every source before anything is measured.
+
+    Parameters
+    ----------
+    table : ManifoldTable
+        With one deformation, or none.
+
+    Returns
+    -------
+    ndarray, shape (n_sources,)
+        As parts of the range; infinite where nothing is known.
+    """
+    precision, own = table.prior.precision, table.layout.sources
+    if not own.shape[1]:
+        return np.full(len(own), np.inf)
+    # A tie alone says nothing of where the deformations lie together.
+    variances = np.diagonal(np.linalg.inv(precision + _UNKNOWN * np.eye(len(precision))))
+    widths = np.sqrt(variances[own[:, 0]])
+    return np.where(widths < _WIDEST, widths, np.inf)

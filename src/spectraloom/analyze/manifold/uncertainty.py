@@ -159,7 +159,8 @@ def observed_covariance(fit: ManifoldFit) -> FloatArray:
     Returns
     -------
     ndarray, shape (n, k + L, k + L)
-        As ``fit.covariance``: latents as fits have them; zeros for what is at a limit; an infinite
+        As ``fit.covariance``: latents as fits have them; zeros for what is at a limit, and here
+        the variance of the rest is that for a latent that is held at its limit; an infinite
         variance where the data say nothing. nan for all that is free where the fit did not end in
         a minimum that is curved on all sides, as at a kink: where gain or offset take an end of the
         signatures across an edge of the data. Fit fewer bins then.
