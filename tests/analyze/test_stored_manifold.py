@@ -184,6 +184,24 @@ HOSTILE: dict[str, Change] = {
     "unknown selection": lambda c, a: c["fitted_with"].update(selection="some"),
     "unknown bins": lambda c, a: c["fitted_with"].update(bins="some"),
     "individual is no answer": lambda c, a: c["fitted_with"].update(individual="no"),
+    "individual is a number": lambda c, a: c["fitted_with"].update(individual=1),
+    "an entry too many": lambda c, a: c["fitted_with"].update(more=1),
+    "an entry too few": lambda c, a: c["fitted_with"].pop("tilt"),
+    "prior of three numbers": lambda c, a: c["fitted_with"].update(known=[1.0, 2.0, 3.0]),
+    "narrow knowledge": lambda c, a: c["fitted_with"].update(known=[1.0, 1e-320]),
+    "narrow tie": lambda c, a: c["fitted_with"].update(individual=True, tie=1e-320),
+    "narrow tilt": lambda c, a: c["fitted_with"].update(tilt=1e-320),
+    "narrow broadening": lambda c, a: c["fitted_with"].update(broadening=1e-320),
+    "huge gain": lambda c, a: c["fitted_with"].update(gain=10**400),
+    "width of no peak": lambda c, a: c["fitted_with"].update(
+        bins="adaptive", resolution=[0.07, 661.0, 1e5]
+    ),
+    "number as deformation": lambda c, a: c["signatures"]["deformations"][0].update(name=5),
+    "taken deformation": lambda c, a: c["signatures"]["deformations"][0].update(name="gain"),
+    "endless range": lambda c, a: c["signatures"]["deformations"][0].update(
+        low=-1e308, high=1e308, softening=None
+    ),
+    "endless softening": lambda c, a: c["signatures"]["deformations"][0].update(softening=1e300),
     "negative prior": lambda c, a: c["fitted_with"].update(gain=-0.1),
     "prior of one number": lambda c, a: c["fitted_with"].update(known=[1.0]),
     "window of one": lambda c, a: c["fitted_with"].update(window=[1.0]),

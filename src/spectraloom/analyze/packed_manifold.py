@@ -12,7 +12,8 @@ from spectraloom._typing import Array
 from spectraloom.analyze.given import given_settings
 from spectraloom.analyze.likelihood import Resolution
 from spectraloom.analyze.manifold.autoencoder import LearnedSignature
-from spectraloom.analyze.manifold.settings import BINS, SELECTIONS, check_settings
+from spectraloom.analyze.manifold.latents import LATENTS
+from spectraloom.analyze.manifold.settings import check_fitting, check_settings
 from spectraloom.analyze.manifold.signature import Deformation, SignatureModel, TabulatedSignature
 from spectraloom.analyze.manifold.unmixer import ManifoldUnmixer
 from spectraloom.analyze.packed_learned import pack_learned, unpack_learned
@@ -156,8 +157,12 @@ def _errors(stored: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]
 
 
 def _fitting(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of fits, refused where their own checks would let them pass."""
-    for name, known in (("selection", SELECTIONS), ("bins", BINS), ("individual", (True, False))):
-        if stored[name] not in known:
-            raise FormatError(f"{name} cannot be {stored[name]!r}")
+    """Settings of fits, all of them and no others."""
+    wanted = {*LATENTS, "resolution", "selection", "bins", "window"}
+    if set(stored) != wanted:
+        raise FormatError(
+            f"settings of fits are {', '.join(sorted(wanted))}, got {', '.join(sorted(stored))}"
+        )
+    width = stored["resolution"]
+    check_fitting({**stored, "resolution": None if width is None else Resolution(*width)})
     return dict(stored)

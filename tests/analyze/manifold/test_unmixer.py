@@ -231,7 +231,7 @@ def test_spectra_keep_their_own_calibration(model: ManifoldUnmixer) -> None:
     assert result.denoised.axis.edges[0] >= AXIS.edges[0]
     with pytest.raises(AxisError, match="do not overlap"):
         model.analyze(Spectra(np.ones((1, 4)), Axis.regular(5000.0, 6000.0, 4)))
-    with pytest.raises(AxisError, match="calibrate both"):
+    with pytest.raises(AxisError, match=r"channels, uncalibrated.*: calibrate the spectra"):
         model.analyze(Spectra(np.ones((1, 96))))
 
 
@@ -338,6 +338,36 @@ def test_several_deformations_take_known_names() -> None:
         model.analyze(spectra, names=["line"])
 
 
+def test_names_are_a_list(model: ManifoldUnmixer) -> None:
+    with pytest.raises(DataError, match=r"such as \['Co60'\]"):
+        model.analyze(background(), names="Co60")
+
+
+def test_names_that_answers_use_are_those_that_are_refused() -> None:
+    from spectraloom.analyze.manifold.settings import TAKEN
+
+    latents = {"gain": 0.01, "offset": 1.0, "broadening": 0.1, "tilt": 0.1}
+    model = ManifoldUnmixer(table(), **latents).fit(background())  # type: ignore[arg-type]
+    result = model.analyze(mixtures(AMOUNTS, 5.0, 1, 1, live_time=[9.0]), intervals="profile")
+    said = {*result.quality, *result.details}
+    assert {name for name in said if not name.startswith("thickness")} <= TAKEN
+
+
+def test_adaptive_bins_follow_what_tells_sources_apart() -> None:
+    spectra = mixtures({"background": 3000.0, "Co60": 3000.0}, 5.0, 2, 1)
+    # Far wider than the peaks are: bins as wide as that would lose most of what is known.
+    wide = ManifoldUnmixer(table(), bins="adaptive", resolution=Resolution(1.5)).fit(background())
+    narrow = ManifoldUnmixer(table(), bins="adaptive", resolution=Resolution(1e-12))
+    still = ManifoldUnmixer(table()).fit(background()).analyze(spectra)
+    error = np.asarray(still.uncertainties)[:, 1]
+    for one in (wide, narrow.fit(background())):
+        found = np.asarray(one.analyze(spectra).uncertainties)[:, 1]
+        np.testing.assert_allclose(found, error, rtol=0.05)
+    mega = Axis.from_edges(AXIS.edges / 1000.0, quantity="energy", unit="MeV")
+    with pytest.raises(FitError, match="need the resolution of the detector"):
+        ManifoldUnmixer(table(mega), bins="adaptive").fit(Spectra(background().values, mega))
+
+
 def test_settings_set_later_change_nothing_but_the_rate(model: ManifoldUnmixer) -> None:
     one = ManifoldUnmixer(table()).fit(background())
     spectra = mixtures(AMOUNTS, 5.0, 5, 19)
@@ -356,6 +386,21 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "softening": ({"softening": "some"}, FitError, "softening is"),
     "tie": ({"tie": 0.1}, FitError, "individual=True"),
     "no column": ({"deformation": "depth"}, LabelError, "no column 'depth'"),
+    "taken latent": ({"deformation": "gain"}, FitError, "cannot be called 'gain'"),
+    "taken measure": ({"deformation": "deviance_per_dof"}, FitError, "cannot be called"),
+    "taken detail": ({"deformation": "p_value"}, FitError, "cannot be called"),
+    "individual": ({"individual": "yes"}, FitError, "individual is True or False"),
+    "gain": ({"gain": "a"}, FitError, "prior width of gain"),
+    "narrow gain": ({"gain": 1e-12}, FitError, "from 1e-05 on"),
+    "narrow offset": ({"offset": 1e-9}, FitError, "keV at least"),
+    "narrow known": ({"known": (1.0, 1e-9)}, FitError, "cannot be known to"),
+    "known": ({"known": 5}, FitError, "a mean and a standard deviation"),
+    "window": ({"window": 5}, FitError, "two increasing coordinates"),
+    "resolution": ({"resolution": 0.07}, FitError, "resolution is"),
+    "seed": ({"random_state": "a"}, FitError, "random_state"),
+    "unit": ({"unit": None}, FitError, "unit is a text"),
+    "signatures": ({"signatures": 5}, FitError, "a model of signatures"),
+    "background": ({"background": "Background"}, FitError, "have no thickness"),
     "no numbers": ({"deformation": "labels"}, FitError, "numbers are expected"),
 }
 
@@ -369,6 +414,12 @@ def test_bad_settings_are_refused(case: str) -> None:
 
 def test_bad_training_spectra_are_refused() -> None:
     spectra = training(4)
+    with pytest.raises(FitError, match="no spectrum is labelled 'background' alone"):
+        ManifoldUnmixer().fit(spectra[:-1])
+    with pytest.raises(FitError, match="no spectrum is labelled 'Background' alone"):
+        ManifoldUnmixer(table(), background="Background").fit(spectra[-1:])
+    with pytest.raises(FitError, match="hold no counts"):
+        ManifoldUnmixer(table()).fit(background(counts=0.0))
     with pytest.raises(FitError, match="exactly one source"):
         ManifoldUnmixer().fit(spectra[-1:])
     with pytest.raises(FitError, match="have no thickness"):

@@ -35,7 +35,7 @@ class ManifoldFit:
     covariance : ndarray, shape (n, k + L, k + L)
         Of template amounts and latents as fits have them (deformations from 0 to 1), from the
         Fisher information; what is at a limit has zeros, what nothing is known of an infinite
-        variance.
+        variance. The variance of amounts holds what is not known of the latents at a limit, too.
     template_amounts : ndarray, shape (n, k)
     inner : ndarray, shape (n, L)
         Latents as fits have them.
@@ -221,9 +221,26 @@ def empty_answers(n: int, table: ManifoldTable) -> Found:
     )
 
 
+def require_list(names: Sequence[str]) -> None:
+    """Refuse a single name, whose letters would be taken for names.
+
+    Parameters
+    ----------
+    names : sequence of str
+
+    Raises
+    ------
+    DataError
+        If it is a text.
+    """
+    if isinstance(names, str):
+        raise DataError(f"names are a list, such as [{names!r}], got {names!r}")
+
+
 def _allowed(table: ManifoldTable, names: Sequence[str] | None) -> BoolArray:
     if names is None:
         return np.ones(len(table.groups), dtype=bool)
+    require_list(names)
     unknown = [name for name in names if name not in table.names]
     if unknown:
         raise DataError(f"{unknown[0]!r} is none of {', '.join(table.names)}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spectraloom._typing import FloatArray, IntArray
+from spectraloom.analyze.given import is_number
 from spectraloom.analyze.likelihood import Resolution
 from spectraloom.analyze.manifold.parts import Prior
 from spectraloom.analyze.manifold.signature import Deformation
@@ -19,6 +20,10 @@ _RANGES = {
     "broadening": Deformation("broadening", "", 0.0, MOST_BROADENING),
     "tilt": Deformation("tilt", "", -MOST_TILT, MOST_TILT),
 }
+PRIORS = ("tie", "gain", "offset", "broadening", "tilt")
+LATENTS = ("individual", "known", *PRIORS)
+LEAST_WIDTH = 1e-5  # of a prior, of the range: what is known so well is better left out
+_MOST_WIDTH = 1e100  # its square is a number
 _REACH = 5.0  # prior widths that gain and offset may go
 
 
@@ -50,7 +55,8 @@ class Latents:
     Raises
     ------
     FitError
-        If a width is not above zero.
+        If a width is no number above zero (from 1e-5 on where it is relative), or another setting
+        is of the wrong type.
     """
 
     individual: bool = False
@@ -63,14 +69,22 @@ class Latents:
     resolution: Resolution | None = None
 
     def __post_init__(self) -> None:
-        for name in ("tie", "gain", "offset", "broadening", "tilt"):
+        if not isinstance(self.individual, (bool, np.bool_)):
+            raise FitError(f"individual is True or False, got {self.individual!r}")
+        for name in PRIORS:
             width = getattr(self, name)
-            if width is not None and not 0 < width < np.inf:
-                raise FitError(f"the prior width of {name} is above zero, got {width!r}")
-        if self.known is not None and not (np.isfinite(self.known).all() and self.known[1] > 0):
+            least = 0.0 if name == "offset" else LEAST_WIDTH
+            if width is not None and not _is_width(width, least):
+                raise FitError(
+                    f"the prior width of {name} is above zero"
+                    f"{f' (from {least:g} on)' if least else ''}, got {width!r}; None leaves it out"
+                )
+        if self.known is not None and not _is_known(self.known):
             raise FitError(
                 f"known is a mean and a standard deviation above zero, got {self.known!r}"
             )
+        if not isinstance(self.resolution, (Resolution, type(None))):
+            raise FitError(f"resolution is Resolution(...) or None, got {self.resolution!r}")
         if self.tie is not None and not self.individual:
             raise FitError("a tie holds individual deformations together: set individual=True")
 
@@ -78,6 +92,17 @@ class Latents:
     def moving(self) -> bool:
         """Whether the bins move over the templates."""
         return self.gain is not None or self.offset is not None
+
+
+def _is_width(value: object, least: float) -> bool:
+    return is_number(value) and least <= value < _MOST_WIDTH and value > 0  # type: ignore[operator]
+
+
+def _is_known(value: object) -> bool:
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        return False
+    mean, spread = value
+    return is_number(mean) and abs(mean) < _MOST_WIDTH and _is_width(spread, 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,6 +181,8 @@ def lay_out(
     ------
     DataError
         If the known value of the deformation lies outside its range.
+    FitError
+        If it is known to less than 1e-5 of the range.
     """
     names: list[str] = []
     units: list[str] = []
@@ -202,7 +229,13 @@ def _prior_of(
         if d == 0 and latents.known is not None:
             mean, spread = latents.known
             center[own] = one.to_unit(one.inside(mean))
-            precision[own, own] += 1.0 / (spread * one.slope(mean)) ** 2
+            within = spread * float(one.slope(mean))
+            if within < LEAST_WIDTH:
+                raise FitError(
+                    f"{one.name} cannot be known to {spread:g} {one.unit}, which is less than "
+                    f"{LEAST_WIDTH:g} of the range of the signatures ({one.describe()})"
+                )
+            precision[own, own] += 1.0 / within**2
     for name, at in extra.items():
         width = getattr(latents, name)
         if at < 0:

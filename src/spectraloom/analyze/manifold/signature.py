@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spectraloom._typing import FloatArray
+from spectraloom.analyze.given import is_number
 from spectraloom.analyze.likelihood.moving import layer_weights
 from spectraloom.data import Axis
 from spectraloom.data.axis import require_same_axis
@@ -22,7 +23,9 @@ from spectraloom.errors import AxisError, DataError, LabelError
 
 N_NODES = 129
 _LEAST_NODES = 3  # one parabola
+_MOST_VALUE = 1e100  # of a deformation, so that its square is a number
 _AREA_TOLERANCE = 1e-6
+_SOFTENINGS = (1e-9, 1e9)  # of the range: beyond them the logarithm is a step or a straight line
 _ROUNDING = 1e-9  # of the range; a value at its end may come back from a file a digit off
 
 
@@ -46,7 +49,8 @@ class Deformation:
     Raises
     ------
     DataError
-        If the range is empty or not finite, or ``low + softening`` is not positive.
+        If name or unit is no text, the range is empty or not finite, or ``low + softening`` is not
+        positive.
 
     Examples
     --------
@@ -64,20 +68,30 @@ class Deformation:
     softening: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.name:
-            raise DataError("a deformation needs a name, e.g. 'thickness'")
-        if not (np.isfinite(self.low) and np.isfinite(self.high) and self.low < self.high):
+        texts: list[object] = [self.name, self.unit]
+        if not (self.name and all(isinstance(text, str) for text in texts)):
+            raise DataError(
+                "a deformation needs a name, e.g. 'thickness', and a unit ('' without one), got "
+                f"{self.name!r} and {self.unit!r}"
+            )
+        if not (is_number(self.low) and is_number(self.high) and _is_range(self.low, self.high)):
             raise DataError(
                 f"{self.name}: expected a range from low to high with low < high, got {self.low} "
                 f"to {self.high}"
             )
-        if self.softening is not None and not (
-            np.isfinite(self.softening) and self.low + self.softening > 0
-        ):
+        if self.softening is not None and not self._softens(self.softening):
             raise DataError(
                 f"{self.name}: expected a softening above {-self.low:g}, as the coordinate is "
-                f"log(value + softening) and the values start at {self.low:g}; got {self.softening}"
+                f"log(value + softening) and the values start at {self.low:g}; got "
+                f"{self.softening!r} (low + softening is from {_SOFTENINGS[0]:g} to "
+                f"{_SOFTENINGS[1]:g} times the range)"
             )
+
+    def _softens(self, softening: float) -> bool:
+        if not is_number(softening):
+            return False
+        least, most = (part * (self.high - self.low) for part in _SOFTENINGS)
+        return bool(least <= self.low + softening <= most)
 
     def describe(self) -> str:
         """Name and range in words, for messages."""
@@ -437,6 +451,10 @@ def as_values(deformations: Sequence[Deformation], values: npt.ArrayLike) -> Flo
 
 def _per_deformation(n_nodes: int | Sequence[int], d: int) -> tuple[int, ...]:
     return (int(n_nodes),) * d if isinstance(n_nodes, (int, np.integer)) else tuple(n_nodes)
+
+
+def _is_range(low: float, high: float) -> bool:
+    return -_MOST_VALUE < low < high < _MOST_VALUE
 
 
 def _all(deformations: Sequence[Deformation]) -> str:

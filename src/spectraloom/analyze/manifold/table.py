@@ -12,6 +12,7 @@ from spectraloom.analyze.likelihood import Resolution
 from spectraloom.analyze.likelihood.door import as_given
 from spectraloom.analyze.likelihood.tables import broaden, cumulative_on
 from spectraloom.analyze.manifold.latents import (
+    LEAST_WIDTH,
     MOST_BROADENING,
     MOST_TILT,
     LatentLayout,
@@ -22,7 +23,7 @@ from spectraloom.analyze.manifold.parts import Nodes, Prior, Starts
 from spectraloom.analyze.manifold.signature import SignatureModel, TabulatedSignature
 from spectraloom.data.axis import Axis
 from spectraloom.data.library import Library
-from spectraloom.errors import AxisError, DataError
+from spectraloom.errors import AxisError, DataError, FitError
 
 _BROADENING_NODES = 7
 _TILT_NODES = 5  # the family is a straight line between two spectra
@@ -103,6 +104,8 @@ def manifold_table(
     DataError
         If the background has several names, or one of the sources' names, or the edges do not
         increase.
+    FitError
+        If a prior is narrower than fits can tell.
     """
     chosen = latents or Latents()
     axis = signatures.axis
@@ -113,6 +116,12 @@ def manifold_table(
         raise AxisError(
             f"the bins from {bins[0]:g} to {bins[-1]:g} {axis.unit} do not overlap the signatures "
             f"({axis.describe()})"
+        )
+    least = LEAST_WIDTH * float(np.diff(bins).mean())
+    if chosen.offset is not None and chosen.offset < least:
+        raise FitError(
+            f"the prior width of offset is {least:g} {axis.unit} at least (on these bins), got "
+            f"{chosen.offset!r}; None leaves it out"
         )
     tabulated = (
         signatures

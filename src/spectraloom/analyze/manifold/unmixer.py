@@ -13,10 +13,11 @@ from spectraloom._typing import Array, BoolArray, FloatArray
 from spectraloom.analyze.base import SpectralEstimator
 from spectraloom.analyze.given import labels_of, numeric_type, plain_settings
 from spectraloom.analyze.identify.activity import count_rates
+from spectraloom.analyze.identify.bins import Bins, width_of
 from spectraloom.analyze.identify.misfit import condition_flags
 from spectraloom.analyze.identify.significance import per_name_rate, significance_of
-from spectraloom.analyze.identify.variants import background_library
-from spectraloom.analyze.likelihood import Resolution, adaptive_edges
+from spectraloom.analyze.identify.variants import background_library, require_background
+from spectraloom.analyze.likelihood import Resolution, TemplateTable, template_table
 from spectraloom.analyze.manifold.answers import (
     absent_uncertainties,
     amount_intervals,
@@ -27,7 +28,8 @@ from spectraloom.analyze.manifold.answers import (
 )
 from spectraloom.analyze.manifold.at_once import choose_at_once, take_known
 from spectraloom.analyze.manifold.autoencoder import LearnedSignature
-from spectraloom.analyze.manifold.latents import Latents
+from spectraloom.analyze.manifold.fit import require_list
+from spectraloom.analyze.manifold.latents import LATENTS, Latents
 from spectraloom.analyze.manifold.learned import (
     deformation_of,
     learn_signatures,
@@ -38,12 +40,13 @@ from spectraloom.analyze.manifold.learned import (
 )
 from spectraloom.analyze.manifold.misfit import misfit_p_values
 from spectraloom.analyze.manifold.selection import ManifoldSelection, select_sources
-from spectraloom.analyze.manifold.settings import check_settings
+from spectraloom.analyze.manifold.settings import check_names, check_settings
 from spectraloom.analyze.manifold.signature import SignatureModel
 from spectraloom.analyze.manifold.table import ManifoldTable, manifold_table
 from spectraloom.analyze.share_rule import is_source
 from spectraloom.data.axis import Axis
 from spectraloom.data.columns import label_sets
+from spectraloom.data.library import Library
 from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import AxisError, DataError, FitError, LabelError
@@ -53,7 +56,6 @@ _TOLERANCE = 1e-3  # of the deviance: far below what any decision turns on
 _WIDTHS = 3.0  # of the priors of gain and offset that the fitted bins stay inside the signatures
 _MOST_TABLES = 8  # axes that tables are kept for
 _ROUNDING = 1e-9
-LATENTS = ("individual", "tie", "known", "gain", "offset", "broadening", "tilt")
 
 
 class ManifoldUnmixer(SpectralEstimator):
@@ -98,8 +100,9 @@ class ManifoldUnmixer(SpectralEstimator):
         ``greedy`` adds and drops sources one by one. ``all`` fits all at once and tests each
         against the fit without it.
     bins : "adaptive" or None
-        ``adaptive`` sums channels to seven bins per width of a peak, which is faster and tells as
-        much but for a per cent; only where the axis is an energy.
+        ``adaptive`` sums channels to bins that grow as the width of a peak: seven in each, or more
+        until under 1 % of the information on a source is lost; this is faster. Over another axis
+        than an energy in keV it takes a `resolution`; an uncalibrated one keeps its channels.
     window : (float, float) or None
         Part of the axis to fit; never more than the signatures cover.
     random_state : int or None
@@ -199,7 +202,7 @@ class ManifoldUnmixer(SpectralEstimator):
         Raises
         ------
         FitError
-            If settings are out of range, or there is nothing to learn from.
+            If settings are out of range, or there is nothing to learn sources or background from.
         LabelError
             If there is no column of the deformation, or a name is both source and background.
         """
@@ -226,6 +229,8 @@ class ManifoldUnmixer(SpectralEstimator):
         sources = list(self.signatures_.names)
         if self.background in sources:
             raise LabelError(f"{self.background!r} is a source of the signatures and background")
+        if self.background_ is None and not self.numeric_labels_:
+            require_background(labels, self.background)
         self.classes_ = np.asarray(
             sources + ([] if self.background_ is None else [self.background]), dtype=np.str_
         )
@@ -277,6 +282,7 @@ class ManifoldUnmixer(SpectralEstimator):
         fitting : mapping
             Latents, resolution, selection, bins and window, as JSON types.
         """
+        check_names(one.name for one in self.signatures_.deformations)
         self.fitted_with_ = dict(fitting)
         width, known, part = (fitting[name] for name in ("resolution", "known", "window"))
         self._resolution = None if width is None else Resolution(*width)
@@ -285,8 +291,16 @@ class ManifoldUnmixer(SpectralEstimator):
         chosen["known"] = None if known is None else (float(known[0]), float(known[1]))
         self._latents = Latents(**chosen, resolution=self._resolution)
         self._tables: dict[Axis, ManifoldTable] = {}
+        self._mean_table = self._mean_templates()
         # Refuses here what would fail at the first spectrum.
         self.table_for(self.axis_ or Axis.uncalibrated(self.n_features_in_))
+
+    def _mean_templates(self) -> TemplateTable:
+        """Signatures as they are on average, and the background: what bins have to tell apart."""
+        own = self.signatures_
+        along = tuple(range(len(own.deformations)))
+        mean = Library(own.table.mean(axis=along), own.axis, own.names)
+        return template_table([mean] if self.background_ is None else [mean, self.background_])
 
     def plain_settings(self) -> dict[str, Any]:
         """Settings as JSON types, without the signatures."""
@@ -342,8 +356,8 @@ class ManifoldUnmixer(SpectralEstimator):
         kinds = [(one.quantity, one.unit, one.is_calibrated) for one in (axis, own)]
         if kinds[0] != kinds[1] or not (axis.is_calibrated or axis.n_channels == own.n_channels):
             raise AxisError(
-                f"the spectra have {axis.describe()}, the signatures {own.describe()}: calibrate "
-                "both, or give as many channels"
+                f"the spectra have {axis.describe()}, the signatures {own.describe()}: "
+                f"{_how_to_match(axis, own)}"
             )
         low, high = self._reach()
         room = _ROUNDING * (high - low)
@@ -361,8 +375,10 @@ class ManifoldUnmixer(SpectralEstimator):
             )
         channels = np.flatnonzero(inside)
         cut = axis[int(channels[0]) : int(channels[-1]) + 1]
-        adaptive = self.fitted_with_["bins"] == "adaptive" and axis.quantity == "energy"
-        return adaptive_edges(cut, self._resolution or Resolution()) if adaptive else cut.edges
+        if self.fitted_with_["bins"] is None or not axis.is_calibrated:
+            return cut.edges
+        bins = Bins((cut.edges[0], cut.edges[-1]), None, width_of(cut, self._resolution))
+        return bins.refined(self._mean_table, self.background, cut).where(cut)["edges"]
 
     def _reach(self) -> tuple[float, float]:
         """What signatures and background cover, wherever gain and offset are likely to move it.
@@ -386,11 +402,19 @@ class ManifoldUnmixer(SpectralEstimator):
         names : sequence of str, optional
             Sources that are known to be there.
         progress : callable, optional
+
+        Raises
+        ------
+        DataError
+            If `names` is one text: put it into a list.
+        LabelError
+            If there is no signature of a name.
         """
         check_is_fitted(self)
         spectra = self._as_spectra(X)
         table = self.table_for(spectra.axis)
         if names is not None:
+            require_list(names)
             unknown = [name for name in names if name not in self.signatures_.names]
             if unknown:
                 raise LabelError(
@@ -429,7 +453,8 @@ class ManifoldUnmixer(SpectralEstimator):
             ``interval_low`` and ``interval_high``) and latents, which also holds where counts are
             few, and takes some milliseconds for each; nan for names that were not chosen. By
             default latents have intervals from the curvature of the likelihood, and from its
-            profile only at the end of a range.
+            profile within two standard deviations of the end of a range, and where deformations
+            are known no better than to a fiftieth of their range.
         names : sequence of str, optional
             Sources that are known to be there: they are fitted, and nothing is tested.
         progress : callable, optional
@@ -540,3 +565,14 @@ class ManifoldUnmixer(SpectralEstimator):
         tags.target_tags.required = self.signatures is None
         tags.input_tags.positive_only = True
         return tags
+
+
+def _how_to_match(axis: Axis, own: Axis) -> str:
+    """What to do about spectra on another kind of axis than the signatures."""
+    if axis.is_calibrated and own.is_calibrated:
+        return "they have to measure the same quantity in the same unit"
+    if own.is_calibrated:
+        return "calibrate the spectra"
+    if axis.is_calibrated:
+        return "calibrate the spectra that signatures are learned from, and learn them again"
+    return "give as many channels, or calibrate both"
