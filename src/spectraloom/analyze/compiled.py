@@ -7,7 +7,6 @@ from typing import Any
 
 from numba import njit
 
-
 _FAST = {"reassoc", "contract", "arcp", "nsz"}  # sums in any order; infinities and nan stay
 
 

@@ -254,9 +254,10 @@ def _shown(value: Any) -> tuple[str, bool]:
     if isinstance(value, (int, np.integer)):
         return f"{value:,}", True
     if isinstance(value, (float, np.floating)):
-        if 1e4 <= abs(value) < 1e12:
-            return f"{value:,.0f}", True
-        return ("–" if np.isnan(value) else f"{value:.4g}"), True
+        number = float(value)
+        if 1e4 <= abs(number) < 1e12:
+            return f"{number:,.0f}", True
+        return ("–" if np.isnan(number) else f"{number:.4g}"), True
     text = str(value)
     return text, bool(_NUMBER.fullmatch(text))
 

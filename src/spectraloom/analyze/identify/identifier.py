@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -19,12 +18,12 @@ from spectraloom.analyze.identify.bins import Bins, width_of
 from spectraloom.analyze.identify.calibration import (
     Calibration,
     learned_boundary,
-    scaled_ratios,
 )
 from spectraloom.analyze.identify.components import components_needed
 from spectraloom.analyze.identify.decision_limits import decision_limits
+from spectraloom.analyze.identify.evidence import Evidence, decide, in_columns, largest, places
 from spectraloom.analyze.identify.intervals import interval_details
-from spectraloom.analyze.identify.joint import SURE, rows_of_fit, surely_unnamed, with_rows
+from spectraloom.analyze.identify.joint import SURE, rows_of_fit, with_rows
 from spectraloom.analyze.identify.margins import partly_covered, require_counts, with_margins
 from spectraloom.analyze.identify.misfit import (
     KnownMisfits,
@@ -32,7 +31,7 @@ from spectraloom.analyze.identify.misfit import (
     misfit_per_count,
     trust_of,
 )
-from spectraloom.analyze.identify.scatter import counts_of, learned_counts, scatter_of
+from spectraloom.analyze.identify.scatter import learned_counts, scatter_of
 from spectraloom.analyze.identify.selection import LARGE, select_names
 from spectraloom.analyze.identify.settings import check_settings
 from spectraloom.analyze.identify.shape_drift import background_rows
@@ -439,18 +438,13 @@ class Identifier(SpectralEstimator):
         names = self.classes_.tolist()
         sources = list(self.library_.unique_names)
         fit = self._fit_names(spectra, start, progress)
-        column = [fit.names.index(name) for name in names]
+        column = places(fit, names)
         amounts = fit.amounts[:, column]
-        p_values = np.full((len(spectra), len(names)), np.nan)
-        significance = p_values.copy()
-        scaled = scaled_ratios(fit, sources, self.background_)
-        p_values[:, : len(sources)] = self._p_values(scaled, fit)
-        significance[:, : len(sources)] = self._null_of(fit).significance(
-            p_values[:, : len(sources)], scaled, *self._counts_of(fit)
-        )
+        evidence = self._evidence()
+        p_values, significance = (in_columns(one, len(names)) for one in evidence.tests(fit))
         rate = per_name_rate(self.false_alarm_rate, len(sources))
         moving = self._nuisances if self.library_.axis.is_calibrated else None
-        critical = self._null_of(fit).critical(rate, *self._counts_of(fit))
+        critical = evidence.null_of(fit).critical(rate, *evidence.counts(fit))
         scatter = scatter_of(fit, self.background_)
         limits = decision_limits(
             fit, self.table_, sources, critical, rate,
@@ -460,21 +454,19 @@ class Identifier(SpectralEstimator):
         widened = np.sqrt(scatter)[:, np.newaxis]
         # An absent name has the uncertainty it would have around zero.
         errors = np.where(amounts > 0, fit.uncertainties[:, column] * widened, absent)
-        decisions = self._decide(amounts, p_values, rate)
-        quality, flags = trust_of(spectra, fit, self.table_, self._nuisances, self.misfit_boundary_)
-        flags["partly_covered"] = self._partly_covered(fit, sources, decisions)
-        flags["ambiguous"] = self._unnamed(fit)
-        flags["background_uncertain"] = self._counts_of(fit)[1] > learned_counts(self.background_)
-        if moving is not None and "gain" in quality:
-            deviations = gain_deviations(fit, self.table_, moving) * widened[:, 0]
-            quality["gain_uncertainty"] = np.minimum(deviations, moving.spreads[0])
+        source = is_source(names, self.background)
+        decisions = decide(
+            amounts, p_values, rate, source,
+            model_error=self.model_error, min_share=self.min_share,
+        )  # fmt: skip
+        quality, flags = self._trust(spectra, fit, decisions[:, : len(sources)], scatter)
         return Result(
             tuple(names),
             amounts,
             decisions,
             unit={"counts": "counts", "rate": "counts/s"}.get(spectra.kind, "intensity"),
             uncertainties=errors,
-            top=self._top(amounts, decisions),
+            top=largest(self.classes_, amounts, decisions, source, self.background or "nothing"),
             details={
                 "p_value": p_values,
                 "significance": significance,
@@ -538,7 +530,7 @@ class Identifier(SpectralEstimator):
             rate = per_name_rate(self.false_alarm_rate, len(sources))
             return self._selected(spectra, start, rate)
         fit = self._fit(spectra, self.table_, tested=sources, start=start, progress=progress)
-        unnamed = self._unnamed(fit)
+        unnamed = self._evidence().unnamed(fit)
         if self.background_ is None or not unnamed.any():
             return fit
         # Names that imitate each other hide each other: the one that explains most is kept.
@@ -547,13 +539,9 @@ class Identifier(SpectralEstimator):
         unnamed[unnamed] = named
         return with_rows(fit, unnamed, rows_of_fit(part, named))
 
-    def _unnamed(self, fit: LikelihoodFit) -> BoolArray:
-        sources = list(self.library_.unique_names)
-        scatter = scatter_of(fit, self.background_)
-        place = [fit.names.index(name) for name in sources]
-        found = self._p_values(fit.ratios[:, place] / scatter[:, np.newaxis], fit) < SURE
-        widened = self._null_of(fit).widening(*self._counts_of(fit))
-        return surely_unnamed(fit, sources, found, scatter * widened, SURE)
+    def _evidence(self) -> Evidence:
+        sources = tuple(self.library_.unique_names)
+        return Evidence(self.null_, self._theory(), sources, self.background_)
 
     def _selected(self, spectra: Spectra, start: FloatArray | None, rate: float) -> LikelihoodFit:
         """Fit with the names that each spectrum needs."""
@@ -565,54 +553,27 @@ class Identifier(SpectralEstimator):
             begin = None if start is None else start[rows]
             return self._fit(spectra[rows], table, tested=tested, start=begin)
 
-        def judge(ratios: FloatArray, fit: LikelihoodFit) -> FloatArray:
-            p_values = np.ones_like(ratios)
-            scaled = ratios[:, : len(sources)] / scatter_of(fit, self.background_)[:, np.newaxis]
-            p_values[:, : len(sources)] = self._p_values(scaled, fit)
-            return p_values
-
         always = [] if self.background_ is None else [str(self.background)]
+        judge = self._evidence().judge
         return select_names(len(spectra), self.table_, always, fit, judge, rate)
 
-    def _partly_covered(
-        self, fit: LikelihoodFit, sources: Sequence[str], decisions: BoolArray
-    ) -> BoolArray:
+    def _trust(
+        self, spectra: Spectra, fit: LikelihoodFit, decisions: BoolArray, scatter: FloatArray
+    ) -> tuple[dict[str, FloatArray], dict[str, Array]]:
+        """How good a fit is, and what speaks against it; decisions are those of the sources."""
+        evidence, sources = self._evidence(), list(self.library_.unique_names)
+        quality, flags = trust_of(spectra, fit, self.table_, self._nuisances, self.misfit_boundary_)
+        calibrated = self.library_.axis.is_calibrated
         ends = self._bins.part(self.library_.axis)
-        if ends is None or not self.library_.axis.is_calibrated:
-            return np.zeros(len(fit), dtype=bool)
-        return partly_covered(fit, self.table_, ends, sources, decisions[:, : len(sources)])
-
-    def _null_of(self, fit: LikelihoodFit) -> NullDistribution:
-        # Chance was simulated for counts; a Gaussian likelihood follows the theory, but the
-        # background changes as it does.
-        return self.null_ if fit.poisson else replace(self._theory(), drift=self.null_.drift)
-
-    def _counts_of(self, fit: LikelihoodFit) -> tuple[FloatArray, FloatArray]:
-        """All counts that were fitted, and those of the background."""
-        return counts_of(fit, self.background_)
-
-    def _p_values(self, scaled: FloatArray, fit: LikelihoodFit) -> FloatArray:
-        return self._null_of(fit).p_values(scaled, *self._counts_of(fit))
-
-    def _decide(self, amounts: FloatArray, p_values: FloatArray, rate: float) -> BoolArray:
-        source = is_source(self.classes_.tolist(), self.background)
-        of_sources = np.where(source, amounts, 0.0)
-        others = of_sources.sum(axis=1, keepdims=True) - of_sources
-        significant = np.nan_to_num(p_values, nan=1.0) < rate
-        found = significant & (amounts > self.model_error * others)
-        if self.min_share > 0:
-            strong = found & (amounts > self.min_share * amounts.sum(axis=1, keepdims=True))
-            found &= (strong & source).any(axis=1, keepdims=True)
-        # The background is no decision: it is reported wherever it was fitted.
-        return np.where(source, found, amounts > 0)
-
-    def _top(self, amounts: FloatArray, decisions: BoolArray) -> Array:
-        source = is_source(self.classes_.tolist(), self.background)
-        candidates = np.where(source & decisions, amounts, -1.0)
-        best = np.argmax(candidates, axis=1)
-        found = candidates[np.arange(len(amounts)), best] >= 0
-        nothing = "nothing" if self.background is None else self.background
-        return np.where(found, self.classes_[best], nothing)
+        flags["partly_covered"] = np.zeros(len(fit), dtype=bool)
+        if ends is not None and calibrated:
+            flags["partly_covered"] = partly_covered(fit, self.table_, ends, sources, decisions)
+        flags["ambiguous"] = evidence.unnamed(fit)
+        flags["background_uncertain"] = evidence.counts(fit)[1] > learned_counts(self.background_)
+        if calibrated and "gain" in quality:
+            deviations = gain_deviations(fit, self.table_, self._nuisances) * np.sqrt(scatter)
+            quality["gain_uncertainty"] = np.minimum(deviations, self._nuisances.spreads[0])
+        return quality, flags
 
     def calibrate_outliers(self, known: Spectra, false_alarm_rate: float = 0.05) -> Identifier:
         """Set the outlier boundary from spectra that hold nothing unknown.
