@@ -5,15 +5,45 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import xlogy
 
-from spectraloom._typing import FloatArray, IntArray
-from spectraloom.analyze.identify.shape_drift import FEWEST, blocks_of_time
+from spectraloom._typing import Array, FloatArray, IntArray
+from spectraloom.analyze.identify.shape_drift import FEWEST, background_rows, blocks_of_time
 from spectraloom.analyze.identify.variants import background_library
 from spectraloom.analyze.likelihood import em_amounts
+from spectraloom.data.library import Library
 from spectraloom.data.spectra import Spectra
 
 _MOST = 4
 _ITERATIONS = 200  # far more than a few smooth templates need to predict as well as they can
 _UNSEEN = 0.5  # counts that every channel of a template is given: none is impossible
+
+
+def learned_background(
+    spectra: Spectra,
+    labels: Array | None,
+    name: str | None,
+    components: int | str,
+    seed: int | None = 0,
+) -> Library | None:
+    """Templates of the background from training spectra; None where there is none.
+
+    Parameters
+    ----------
+    spectra : Spectra
+    labels : ndarray of object, optional
+        None: all spectra are background.
+    name : str or None
+        Of the background; None for none.
+    components : int or "auto"
+        Templates; ``"auto"`` takes as many as predict best.
+    seed : int or None
+    """
+    if name is None:
+        return None
+    number = components
+    if not isinstance(number, int):
+        rows = background_rows(labels, name, spectra.totals)
+        number = components_needed(spectra[rows], seed)
+    return background_library(spectra, labels, name, number, seed)
 
 
 def components_needed(background: Spectra, seed: int | None = 0) -> int:

@@ -19,12 +19,12 @@ from spectraloom.analyze.identify.calibration import (
     Calibration,
     learned_boundary,
 )
-from spectraloom.analyze.identify.components import components_needed
+from spectraloom.analyze.identify.components import learned_background
 from spectraloom.analyze.identify.decision_limits import decision_limits
 from spectraloom.analyze.identify.evidence import Evidence, decide, in_columns, largest, places
 from spectraloom.analyze.identify.intervals import interval_details
 from spectraloom.analyze.identify.joint import SURE, rows_of_fit, with_rows
-from spectraloom.analyze.identify.margins import partly_covered, require_counts, with_margins
+from spectraloom.analyze.identify.margins import partly_covered, require_counts, table_of
 from spectraloom.analyze.identify.misfit import (
     KnownMisfits,
     MisfitBoundary,
@@ -34,13 +34,11 @@ from spectraloom.analyze.identify.misfit import (
 from spectraloom.analyze.identify.scatter import learned_counts, scatter_of
 from spectraloom.analyze.identify.selection import LARGE, select_names
 from spectraloom.analyze.identify.settings import check_settings
-from spectraloom.analyze.identify.shape_drift import background_rows
 from spectraloom.analyze.identify.significance import (
     NullDistribution,
     per_name_rate,
 )
 from spectraloom.analyze.identify.variants import (
-    background_library,
     require_background,
     single_sources,
     variant_library,
@@ -51,7 +49,6 @@ from spectraloom.analyze.likelihood import (
     Resolution,
     TemplateTable,
     fit_templates,
-    template_table,
 )
 from spectraloom.analyze.likelihood.gain import gain_deviations
 from spectraloom.analyze.share_rule import is_source
@@ -63,7 +60,6 @@ from spectraloom.data.spectra import Spectra
 from spectraloom.errors import AxisError, DataError, FitError
 
 Progress = Callable[[float, str], None]
-_BROADENINGS = tuple(np.linspace(0.0, 0.5, 6))
 _TOLERANCE = 1e-3  # of the deviance: far below what any decision turns on
 
 
@@ -314,12 +310,9 @@ class Identifier(SpectralEstimator):
         return Spectra(values, self.axis_ or Axis.uncalibrated(values.shape[1]))
 
     def _libraries(self, spectra: Spectra, labels: Array | None) -> tuple[Library, Library | None]:
-        background = None
-        if self.background is not None:
-            background = background_library(
-                spectra, labels, self.background, self._components(spectra, labels),
-                self.random_state,
-            )  # fmt: skip
+        background = learned_background(
+            spectra, labels, self.background, self.background_components, self.random_state
+        )
         if self.library is None:
             chosen = single_sources(spectra, labels, self.background)
             library = variant_library(
@@ -337,21 +330,9 @@ class Identifier(SpectralEstimator):
             require_background(labels, self.background)
         return self.library.select(names), background
 
-    def _components(self, spectra: Spectra, labels: Array | None) -> int:
-        if self.background_components != "auto":
-            return int(self.background_components)
-        rows = background_rows(labels, str(self.background), spectra.totals)
-        return components_needed(spectra[rows], self.random_state)
-
     def _table(self, library: Library, background: Library | None) -> TemplateTable:
-        libraries = [library] if background is None else [library, background]
-        table = template_table(
-            libraries,
-            broadened=[True, False][: len(libraries)],
-            nodes=(0.0,) if self.fitted_with_["broadening"] is None else _BROADENINGS,
-            resolution=self._resolution,
-        )
-        return with_margins(table) if library.axis.is_calibrated else table
+        broadened = self.fitted_with_["broadening"] is not None
+        return table_of(library, background, broadened=broadened, resolution=self._resolution)
 
     def _calibrated(
         self, spectra: Spectra, labels: Array | None, progress: Progress | None

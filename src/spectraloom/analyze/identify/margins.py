@@ -8,12 +8,48 @@ from dataclasses import replace
 import numpy as np
 
 from spectraloom._typing import BoolArray, FloatArray
-from spectraloom.analyze.likelihood import LikelihoodFit, TemplateTable, binned_templates
+from spectraloom.analyze.likelihood import (
+    LikelihoodFit,
+    Resolution,
+    TemplateTable,
+    binned_templates,
+    template_table,
+)
 from spectraloom.data.axis import Axis
+from spectraloom.data.library import Library
 from spectraloom.errors import AxisError, FitError
 
+_BROADENINGS = tuple(np.linspace(0.0, 0.5, 6))
 _MOST_COVERED = 0.9  # part of a template that a spectrum covers, below which it is flagged
 _LEAST_AREA = 1e-6  # part of a template below which it cannot be fitted
+
+
+def table_of(
+    library: Library,
+    background: Library | None,
+    *,
+    broadened: bool = False,
+    resolution: Resolution | None = None,
+) -> TemplateTable:
+    """Templates of sources and background as fits move them, with margins on a calibrated axis.
+
+    Parameters
+    ----------
+    library : Library
+    background : Library or None
+        It has the resolution of the detector already.
+    broadened : bool
+        Whether broadenings of the sources are tabulated.
+    resolution : Resolution, optional
+    """
+    libraries = [library] if background is None else [library, background]
+    table = template_table(
+        libraries,
+        broadened=[True, False][: len(libraries)],
+        nodes=_BROADENINGS if broadened else (0.0,),
+        resolution=resolution,
+    )
+    return with_margins(table) if library.axis.is_calibrated else table
 
 
 def with_margins(table: TemplateTable) -> TemplateTable:
