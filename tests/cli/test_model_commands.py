@@ -35,6 +35,7 @@ def test_train_gives_what_python_gives(run: Run, world: Path, tmp_path: Path) ->
     found = run("train", world / "train.npz", "-o", target, "--json").json
     done = train(read_prepared(world / "train.npz"), sl.SupervisedNMF())
     assert found.pop("model") == str(target)
+    assert found.pop("trained_on") == {"axes": 1, "duplicates_removed": 0, "n": 240, "rebinned": 0}
     assert found == json.loads(json.dumps(done.to_dict()))
     saved = sl.load(target)
     assert np.array_equal(saved.loadings_, done.model.loadings_)

@@ -30,7 +30,7 @@ def draw() -> Figure:
 def test_nothing_imports_pyplot() -> None:
     code = (
         "import sys; import spectraloom as sl; from spectraloom.plot import as_png;"
-        "as_png(sl.plot.plot.plot_spectra(Spectra([[1, 2, 3]])));"
+        "as_png(sl.plot.plot_spectra(sl.Spectra([[1, 2, 3]])));"
         "print('matplotlib.figure' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -243,11 +243,11 @@ def test_doubts_name_their_reasons(make: Make, trained: Training) -> None:
     found = doubts(result, spectra)
     assert found["off the axis"].tolist() == [False, False, True, False, False, False, False]
     assert found["empty"].tolist() == [False] * 6 + [True]
-    assert found["outlier"].tolist() == [False, True] * 3 + [True]
+    assert found["outlier"].tolist() == [False, True] * 3 + [False]
     lines = summary(result, spectra, model)
     assert lines[0] == "7 spectra, 2 not in doubt: A in 2."
     assert lines[1].startswith("Do not trust 1 of 7 (empty): ")
-    assert lines[2].startswith("Do not trust 4 of 7 (outlier): ")
+    assert lines[2].startswith("Do not trust 3 of 7 (outlier): ")
     assert lines[3].startswith("Do not trust 3 of 7 (poor fit): ")
     assert lines[4].startswith("Do not trust 1 of 7 (off the axis): more than 10% of the counts")
     assert lines[5].startswith("In training, the outlier boundary found ")
