@@ -110,9 +110,15 @@ def deviance_by_chance(fitted: FloatArray, freedom: int) -> tuple[FloatArray, Fl
     freedom : int
         Degrees of freedom; what the fit took of that of the bins is taken of all bins alike.
     """
-    mean, variance, _ = deviance_moments(fitted)
+    from spectraloom.analyze.quality_kernel import sum_moments
+
+    grid, means, variances, _ = _sparse_moments()
+    first, step = np.log(grid[0]), np.log(grid[1] / grid[0])
+    mean, variance = np.empty(len(fitted)), np.empty(len(fitted))
+    expected = np.ascontiguousarray(fitted, dtype=np.float64)
+    sum_moments(expected, first, step, means, variances, _SPARSE, mean, variance)
     part = freedom / fitted.shape[1]
-    return mean.sum(axis=1) * part, np.sqrt(variance.sum(axis=1) * part)
+    return mean * part, np.sqrt(variance * part)
 
 
 def sure_misfit(

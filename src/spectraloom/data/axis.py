@@ -80,15 +80,15 @@ def shift_polynomial(coefficients: Sequence[float], shift: float) -> tuple[float
     >>> shift_polynomial((1.0, 2.0), -0.5)
     (0.0, 2.0)
     """
-    shifted = np.polynomial.Polynomial(np.asarray(coefficients, dtype=float))(
-        np.polynomial.Polynomial([shift, 1.0])
-    )
-    padded = np.zeros(len(coefficients))
-    padded[: len(shifted.coef)] = shifted.coef
-    return tuple(float(c) for c in padded)
+    shifted = [0.0]
+    for coefficient in reversed([float(c) for c in coefficients]):  # Horner, in (i + shift)
+        times_i, times_shift = [0.0, *shifted], [*(c * shift for c in shifted), 0.0]
+        shifted = [one + other for one, other in zip(times_i, times_shift, strict=True)]
+        shifted[0] += coefficient
+    return tuple(shifted[: len(coefficients)])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Axis:
     """Bin edges or points on which spectra lie.
 

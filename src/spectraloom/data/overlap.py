@@ -78,9 +78,25 @@ def overlap_rebin(
     AxisError
         If edges are not one-dimensional, finite and strictly increasing.
     """
-    old, new, fraction = overlap_pieces(old_edges, new_edges)
+    return add_pieces(
+        values, overlap_pieces(old_edges, new_edges), np.size(old_edges) - 1, np.size(new_edges) - 1
+    )
+
+
+def add_pieces(
+    values: npt.ArrayLike, pieces: tuple[IntArray, IntArray, FloatArray], n_old: int, n_new: int
+) -> FloatArray:
+    """Rebin by pieces that :func:`overlap_pieces` cut before; the rest as :func:`overlap_rebin`.
+
+    Parameters
+    ----------
+    values : array_like, shape (n_spectra, n_old)
+    pieces : tuple of ndarray
+    n_old, n_new : int
+        Numbers of bins.
+    """
+    old, new, fraction = pieces
     given = np.asarray(values)
-    n_old, n_new = np.size(old_edges) - 1, np.size(new_edges) - 1
     if given.ndim != 2 or given.shape[1] != n_old:
         raise DataError(f"values have shape {given.shape}, but the old edges make {n_old} bins")
     rebinned = np.zeros((len(given), n_new))
@@ -91,8 +107,8 @@ def overlap_rebin(
     filled = slice(int(new[0]), int(new[-1]) + 1)
     step = max(1, _PIECES_AT_ONCE // old.size)
     for row in range(0, len(given), step):
-        pieces = given[row : row + step, old] * fraction
-        rebinned[row : row + step, filled] = np.add.reduceat(pieces, starts, axis=1)
+        cut = given[row : row + step, old] * fraction
+        rebinned[row : row + step, filled] = np.add.reduceat(cut, starts, axis=1)
     return rebinned
 
 

@@ -330,7 +330,7 @@ def components_of(
     axis, edges = fitted.axis, np.asarray(fitted.axis.edges)
     first = int(np.searchsorted(one.axis.edges, edges[0]))
     observed = np.asarray(one.values[0, first : first + axis.n_channels], dtype=np.float64)
-    fit = model._fit_names(one, None, None)
+    fit = model._fit_names(one)
     templates = binned_templates(model.table_, edges, fit.nuisances[0])
     if fit.extra.shape[1]:
         templates = np.vstack([templates, pileup_templates(one.values, one.axis, edges)])

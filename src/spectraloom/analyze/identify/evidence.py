@@ -13,6 +13,7 @@ from spectraloom.analyze.identify.joint import SURE, surely_unnamed
 from spectraloom.analyze.identify.scatter import counts_of, scatter_of
 from spectraloom.analyze.identify.significance import NullDistribution
 from spectraloom.analyze.likelihood import LikelihoodFit
+from spectraloom.analyze.remembered import remembered
 from spectraloom.data.library import Library
 
 
@@ -66,11 +67,16 @@ class Evidence:
 
     def unnamed(self, fit: LikelihoodFit) -> BoolArray:
         """Whether something is there beside what was found, but not which name it has."""
-        scatter = scatter_of(fit, self.background)
-        place = [fit.names.index(name) for name in self.sources]
-        found = self.p_values(fit.ratios[:, place] / scatter[:, np.newaxis], fit) < SURE
-        widened = self.null_of(fit).widening(*self.counts(fit))
-        return surely_unnamed(fit, list(self.sources), found, scatter * widened, SURE)
+        return _unnamed(fit, self)
+
+
+@remembered
+def _unnamed(fit: LikelihoodFit, evidence: Evidence) -> BoolArray:
+    scatter = scatter_of(fit, evidence.background)
+    place = places(fit, evidence.sources)
+    found = evidence.p_values(fit.ratios[:, place] / scatter[:, np.newaxis], fit) < SURE
+    widened = evidence.null_of(fit).widening(*evidence.counts(fit))
+    return surely_unnamed(fit, list(evidence.sources), found, scatter * widened, SURE)
 
 
 def decide(

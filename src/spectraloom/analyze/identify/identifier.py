@@ -418,10 +418,10 @@ class Identifier(SpectralEstimator):
         spectra = self._as_spectra(X)
         names = self.classes_.tolist()
         sources = list(self.library_.unique_names)
-        fit = self._fit_names(spectra, start, progress)
+        evidence = self._evidence()
+        fit = self._fit_names(spectra, evidence, start=start, progress=progress)
         column = places(fit, names)
         amounts = fit.amounts[:, column]
-        evidence = self._evidence()
         p_values, significance = (in_columns(one, len(names)) for one in evidence.tests(fit))
         rate = per_name_rate(self.false_alarm_rate, len(sources))
         moving = self._nuisances if self.library_.axis.is_calibrated else None
@@ -440,7 +440,7 @@ class Identifier(SpectralEstimator):
             amounts, p_values, rate, source,
             model_error=self.model_error, min_share=self.min_share,
         )  # fmt: skip
-        quality, flags = self._trust(spectra, fit, decisions[:, : len(sources)], scatter)
+        quality, flags = self._trust(spectra, fit, evidence, decisions)
         return Result(
             tuple(names),
             amounts,
@@ -503,21 +503,22 @@ class Identifier(SpectralEstimator):
         )
 
     def _fit_names(
-        self, spectra: Spectra, start: FloatArray | None, progress: Progress | None
-    ) -> LikelihoodFit:
+        self, spectra: Spectra, evidence: Evidence | None = None, *, start: Any = None,
+        progress: Progress | None = None,
+    ) -> LikelihoodFit:  # fmt: skip
         """Fit all sources, or those that the selection takes."""
         sources = list(self.library_.unique_names)
         if not (self._at_once() and len(spectra)):
-            rate = per_name_rate(self.false_alarm_rate, len(sources))
-            return self._selected(spectra, start, rate)
+            return self._selected(
+                spectra, start, per_name_rate(self.false_alarm_rate, len(sources))
+            )
         fit = self._fit(spectra, self.table_, tested=sources, start=start, progress=progress)
-        unnamed = self._evidence().unnamed(fit)
+        unnamed = (evidence or self._evidence()).unnamed(fit).copy()
         if self.background_ is None or not unnamed.any():
             return fit
         # Names that imitate each other hide each other: the one that explains most is kept.
         part = self._selected(spectra[unnamed], None if start is None else start[unnamed], SURE)
-        named = np.asarray(part.amounts[:, : len(sources)].any(axis=1))
-        unnamed[unnamed] = named
+        unnamed[unnamed] = named = np.asarray(part.amounts[:, : len(sources)].any(axis=1))
         return with_rows(fit, unnamed, rows_of_fit(part, named))
 
     def _evidence(self) -> Evidence:
@@ -539,10 +540,11 @@ class Identifier(SpectralEstimator):
         return select_names(len(spectra), self.table_, always, fit, judge, rate)
 
     def _trust(
-        self, spectra: Spectra, fit: LikelihoodFit, decisions: BoolArray, scatter: FloatArray
+        self, spectra: Spectra, fit: LikelihoodFit, evidence: Evidence, decisions: BoolArray
     ) -> tuple[dict[str, FloatArray], dict[str, Array]]:
-        """How good a fit is, and what speaks against it; decisions are those of the sources."""
-        evidence, sources = self._evidence(), list(self.library_.unique_names)
+        """How good a fit is, and what speaks against it."""
+        sources = list(evidence.sources)
+        decisions = decisions[:, : len(sources)]
         quality, flags = trust_of(spectra, fit, self.table_, self._nuisances, self.misfit_boundary_)
         calibrated = self.library_.axis.is_calibrated
         ends = self._bins.part(self.library_.axis)
@@ -552,7 +554,8 @@ class Identifier(SpectralEstimator):
         flags["ambiguous"] = evidence.unnamed(fit)
         flags["background_uncertain"] = evidence.counts(fit)[1] > learned_counts(self.background_)
         if calibrated and "gain" in quality:
-            deviations = gain_deviations(fit, self.table_, self._nuisances) * np.sqrt(scatter)
+            wider = np.sqrt(scatter_of(fit, self.background_))
+            deviations = gain_deviations(fit, self.table_, self._nuisances) * wider
             quality["gain_uncertainty"] = np.minimum(deviations, self._nuisances.spreads[0])
         return quality, flags
 
@@ -578,7 +581,7 @@ class Identifier(SpectralEstimator):
             Itself.
         """
         check_is_fitted(self)
-        fit = self._fit_names(self._as_spectra(known), None, None)
+        fit = self._fit_names(self._as_spectra(known))
         self.misfit_boundary_ = KnownMisfits.of(
             misfit_per_count(fit), false_alarm_rate, self.random_state
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from spectraloom._typing import FloatArray
 from spectraloom.analyze.likelihood import (
@@ -114,7 +114,7 @@ def score_intervals(
     ----------
     E. B. Wilson, J. Am. Stat. Assoc. 22 (1927) 209, doi:10.1080/01621459.1927.10502953.
     """
-    z = float(norm.isf(0.5 * (1.0 - level)))
+    z = float(-ndtri(0.5 * (1.0 - level)))
     growth = np.full_like(amounts, least_growth)
     found = amounts > errors  # below, the difference says little of the slope
     grown = errors**2 - errors_at_zero**2

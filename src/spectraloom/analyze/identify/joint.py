@@ -12,6 +12,7 @@ from scipy.special import chdtrc
 from spectraloom._typing import BoolArray, FloatArray
 from spectraloom.analyze.likelihood import LikelihoodFit
 
+_RIDGE = 1e-10  # of a correlation matrix: look-alikes are nearly singular
 SURE = 1e-4  # p-value of a name that is surely there, whatever the rate of false alarms is set to
 
 
@@ -58,8 +59,8 @@ def surely_unnamed(
     scale = np.sqrt(np.diagonal(inner, axis1=1, axis2=2))  # look-alikes are nearly singular
     unit = inner / (scale[:, :, np.newaxis] * scale[:, np.newaxis, :])
     part = amounts[rows] / scale
-    inverse = np.linalg.pinv(unit, rcond=1e-12, hermitian=True)
-    ratio = np.einsum("ij,ijk,ik->i", part, inverse, part) / scatter[rows]
+    solved = np.linalg.solve(unit + _RIDGE * np.eye(len(place)), part[:, :, np.newaxis])[:, :, 0]
+    ratio = (part * solved).sum(axis=1) / scatter[rows]
     most = degrees[rows]
     chance = 0.5 * (chdtrc(np.maximum(most - 1, 1), ratio) + chdtrc(np.maximum(most, 1), ratio))
     out[rows] = chance < rate

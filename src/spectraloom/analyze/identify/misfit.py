@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from spectraloom._typing import Array, BoolArray, FloatArray
 from spectraloom.analyze.likelihood import LikelihoodFit, Nuisances, TemplateTable
 from spectraloom.analyze.quality import deviance_by_chance, fit_quality, sure_misfit
+from spectraloom.analyze.remembered import remembered
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError
 
@@ -38,6 +39,7 @@ class Fitted(Protocol):
         """Shape (n,)."""
 
 
+@remembered
 def chance_deviance(fit: LikelihoodFit) -> tuple[FloatArray, FloatArray]:
     """Mean and standard deviation of the deviance if the model is right, each of shape (n,).
 

@@ -33,6 +33,7 @@ from spectraloom.analyze.likelihood.quadratic import dot, information, solve_in_
 # others take of it where they are fitted without it.
 BASE, SHAPE, TAKEN = range(3)
 
+_FAST = {"reassoc", "contract", "arcp", "nsz"}
 _LEAST_PART = 0.05  # of what is expected without the name, that a channel keeps without it
 _STEPS = 20
 _TOLERANCE = 0.01  # relative change of an amount after which the next would be far smaller
@@ -165,7 +166,7 @@ def _set_parameters(groups, group, priors, beside, theta, near, work):  # type: 
     return size
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def _imitate(size, priors, amount, lines, work):  # type: ignore[no-untyped-def]
     """Fill the step that explains `amount` of the shape best; False if there is none."""
     total = len(work.A)
@@ -200,7 +201,7 @@ def _compare(data, row, fitted, templates, priors, amounts, theta, work, alike):
             alike[one, other] = alike[other, one] = work.H[i, m]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def _set_alike(size, alike, work):  # type: ignore[no-untyped-def]
     """Fill the information of the parameters by the products that are known."""
     index = work.number[INDEX]
@@ -209,7 +210,7 @@ def _set_alike(size, alike, work):  # type: ignore[no-untyped-def]
             work.H[i, m] = alike[index[i], index[m]]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def _known(size, amount, mixture, alike, work):  # type: ignore[no-untyped-def]
     """Likelihood ratio of an amount of a mixture, over its square; no channel is looked at."""
     H, gradient, step, index = (
@@ -274,7 +275,7 @@ def _keep_needed(size, amount, mixture, alike, lines, work):  # type: ignore[no-
     return kept
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def _take(size, amount, lines, work):  # type: ignore[no-untyped-def]
     """Fill what the step takes of each count of the amount."""
     total = len(work.A)
@@ -288,7 +289,7 @@ def _take(size, amount, lines, work):  # type: ignore[no-untyped-def]
             taken[c] += part * line[c]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def _deviation(data, row, size, priors, amount, lines, work):  # type: ignore[no-untyped-def]
     """Standard deviation of the amount where `amount` of the group is there."""
     weight = work.channel[WEIGHT]
@@ -350,7 +351,7 @@ def _lost(size, work):  # type: ignore[no-untyped-def]
     return loss
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)
 def _expected(data, row, size, priors, amount, lines, work):  # type: ignore[no-untyped-def]
     """Likelihood ratio of the spectrum that is expected with an amount, and its distribution.
 

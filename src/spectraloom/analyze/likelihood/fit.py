@@ -90,7 +90,7 @@ class Nuisances:
         return limits
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class LikelihoodFit:
     """Fits of n spectra.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from spectraloom._typing import BoolArray, FloatArray
 from spectraloom.analyze.likelihood.door import as_given, templates_of
@@ -98,7 +98,7 @@ def ratio_limits(
     mixing, marks = _mixing(fit, table, names)
     demands = Demands(
         as_given(np.asarray(critical, dtype=np.float64)), as_given(floor), as_given(wider),
-        float(norm.isf(beta)), float(-np.log(beta)),
+        float(-ndtri(beta)), float(-np.log(beta)),
     )  # fmt: skip
     answers = np.empty((3, *shape))
     member = np.zeros(len(fit.groups), dtype=bool)
