@@ -272,6 +272,7 @@ class Identifier(SpectralEstimator):
         if fitting["selection"] not in ("all", "greedy"):
             raise FitError(f"selection is 'all' or 'greedy', got {fitting['selection']!r}")
         self.fitted_with_ = dict(fitting)
+        self._at_once = fitting["selection"] == "all"
         low_high, width = fitting["window"], fitting["resolution"]
         window = None if low_high is None else (float(low_high[0]), float(low_high[1]))
         axis = self.library_.axis
@@ -346,14 +347,11 @@ class Identifier(SpectralEstimator):
             self._table,
             self._fit,
             self._bins.channels,
-            self._at_once(),
+            self._at_once,
             self.n_bootstrap,
             len(self.background_),
             self.random_state,
         ).null(spectra, labels, progress)
-
-    def _at_once(self) -> bool:
-        return bool(self.fitted_with_["selection"] == "all")
 
     def _theory(self) -> NullDistribution:
         return NullDistribution.theory(np.bincount(self.library_.groups).tolist())
@@ -508,7 +506,7 @@ class Identifier(SpectralEstimator):
     ) -> LikelihoodFit:  # fmt: skip
         """Fit all sources, or those that the selection takes."""
         sources = list(self.library_.unique_names)
-        if not (self._at_once() and len(spectra)):
+        if not (self._at_once and len(spectra)):
             return self._selected(
                 spectra, start, per_name_rate(self.false_alarm_rate, len(sources))
             )
@@ -582,9 +580,8 @@ class Identifier(SpectralEstimator):
         """
         check_is_fitted(self)
         fit = self._fit_names(self._as_spectra(known))
-        self.misfit_boundary_ = KnownMisfits.of(
-            misfit_per_count(fit), false_alarm_rate, self.random_state
-        )
+        misfits = misfit_per_count(fit)
+        self.misfit_boundary_ = KnownMisfits.of(misfits, false_alarm_rate, self.random_state)
         return self
 
     def with_rate(self, false_alarm_rate: float) -> Identifier:
