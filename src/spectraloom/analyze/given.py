@@ -72,6 +72,22 @@ def is_number(value: Any) -> bool:
     return isinstance(value, _NUMBER) and not isinstance(value, bool)
 
 
+def of_one_source(spectra: Spectra, labels: Array, background: str | None) -> Spectra:
+    """Spectra with exactly one label, which is a source, as their column ``labels``.
+
+    Parameters
+    ----------
+    spectra : Spectra
+    labels : ndarray of label sets
+    background : str or None
+        Name that is no source.
+    """
+    single = np.asarray([entry[0] if len(entry) == 1 else "" for entry in labels])
+    rows = (single != "") & (single != str(background))
+    columns = {**spectra.columns, "labels": label_sets(single.tolist())}
+    return spectra.replace(columns=columns)[rows]
+
+
 def plain_settings(settings: dict[str, Any]) -> dict[str, Any]:
     """Parameters of a model as JSON types."""
     plain: dict[str, Any] = {}

@@ -16,7 +16,7 @@ from spectraloom.analyze.manifold.table import ManifoldTable, manifold_table
 from spectraloom.data import Axis, Spectra
 from spectraloom.data.library import single_labels
 from spectraloom.evaluate.sphere_mixtures import COUNTS, draws, scores_of
-from spectraloom.evaluate.sphere_trial import Protocol, SphereTrial, expected_of
+from spectraloom.evaluate.sphere_trial import Protocol, SphereTrial, expected_of, slope_of
 from spectraloom.process import rebin
 
 GAIN, BROADENING = 0.01, 0.05  # true values, and widths of the priors
@@ -59,8 +59,7 @@ def judge_latents(
         Spectra for each number of counts.
     """
     used = [trial.names.index(name) for name in protocol.fitted]
-    shares = np.array([protocol.shares.get(name, 0.0) for name in protocol.fitted])
-    shares = np.append(shares, 1.0 - shares.sum())
+    shares = protocol.shares_of(protocol.fitted)
     latents = Latents(gain=_PRIOR_GAIN, broadening=_PRIOR_BROADENING)
     table = manifold_table(
         model.select(protocol.fitted), trial.background, trial.axis.edges, latents
@@ -119,8 +118,6 @@ def _bounds(
     trial: SphereTrial, place: int, used: list[int], truth: FloatArray, priors: FloatArray
 ) -> FloatArray:
     """Cramer-Rao bounds of amounts, thickness, gain and broadening, with priors on the last."""
-    from spectraloom.evaluate.sphere_trial import slope_of
-
     rows = _recorded(trial, place, used, GAIN, BROADENING)
     turn = broaden(slope_of(trial, place)[used], trial.axis, BROADENING, Resolution())
     slopes = [shifted(truth[:-1] @ turn[np.newaxis, :, :], trial.axis, GAIN)[0]]
@@ -276,8 +273,7 @@ def misfit_rates(
         gain. ``n``, ``stated``.
     """
     used = [trial.names.index(name) for name in protocol.fitted]
-    shares = np.array([protocol.shares.get(name, 0.0) for name in protocol.fitted])
-    shares = np.append(shares, 1.0 - shares.sum())
+    shares = protocol.shares_of(protocol.fitted)
     known = model.select(protocol.fitted)
     table = manifold_table(known, trial.background, trial.axis.edges)
     true = np.vstack([trial.shapes[protocol.thickness][used], trial.under])

@@ -58,8 +58,7 @@ def judge_protocol(
         signatures at the smallest thickness.
     """
     answers: dict[str, Any] = {}
-    shares = np.array([protocol.shares.get(name, 0.0) for name in trial.names])
-    shares = np.append(shares, 1.0 - shares.sum())
+    shares = protocol.shares_of(trial.names)
     for counts in COUNTS:
         truth = counts * shares
         everywhere = np.full(len(trial.names), protocol.thickness)
@@ -126,8 +125,7 @@ def judge_everywhere(
     n : int
         Spectra for each thickness and number of counts.
     """
-    shares = np.array([protocol.shares.get(name, 0.0) for name in trial.names])
-    shares = np.append(shares, 1.0 - shares.sum())
+    shares = protocol.shares_of(trial.names)
     known = model.select(protocol.fitted)
     table = manifold_table(known, trial.background, trial.axis.edges)
     answers: dict[str, Any] = {}

@@ -89,6 +89,11 @@ class Protocol:
     shares: dict[str, float]
     fitted: tuple[str, ...]
 
+    def shares_of(self, names: Sequence[str]) -> FloatArray:
+        """Share of each name, zero where it is absent, and last that of the background."""
+        shares = np.array([self.shares.get(name, 0.0) for name in names])
+        return np.append(shares, 1.0 - shares.sum())
+
 
 def prepare_sphere_trial(sets: SteelSphereSets) -> SphereTrial:
     """Split the thicknesses, and bring the signatures to unit area.

@@ -201,8 +201,7 @@ def _speed(
     trial: SphereTrial, protocol: Protocol, model: TabulatedSignature, n: int
 ) -> dict[str, Any]:
     """Fits per second of one core, on all channels and on adaptive bins."""
-    shares = np.array([protocol.shares.get(name, 0.0) for name in trial.names])
-    shares = np.append(shares, 1.0 - shares.sum())
+    shares = protocol.shares_of(trial.names)
     everywhere = np.full(len(trial.names), protocol.thickness)
     known = model.select(protocol.fitted)
     fine = manifold_table(known, trial.background, trial.axis.edges)

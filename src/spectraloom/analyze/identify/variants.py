@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from spectraloom._typing import Array, FloatArray
+from spectraloom.analyze.given import of_one_source
 from spectraloom.analyze.identify.smoothing import smooth_counts
 from spectraloom.analyze.least_squares import nnls
 from spectraloom.analyze.loadings import loadings_without_labels, split_into_variants
-from spectraloom.data.columns import label_sets
 from spectraloom.data.library import Library, single_labels
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError, FitError, LabelError
@@ -206,9 +206,8 @@ def single_sources(spectra: Spectra, labels: Array | None, background: str | Non
             "Identifier requires y to be passed, but the target y is None: give labelled "
             "spectra, or a library and spectra of the background"
         )
-    single = np.asarray([entry[0] if len(entry) == 1 else "" for entry in labels])
-    rows = (single != "") & (single != str(background))
-    if not rows.any():
+    chosen = of_one_source(spectra, labels, background)
+    if not len(chosen):
         several = [entry for entry in labels if len(entry) > 1]
         raise FitError(
             "there is no spectrum with exactly one source, and no other label, to make a library "
@@ -222,8 +221,7 @@ def single_sources(spectra: Spectra, labels: Array | None, background: str | Non
                 else ""
             )
         )
-    columns = {**spectra.columns, "labels": label_sets(single.tolist())}
-    return spectra.replace(columns=columns)[rows]
+    return chosen
 
 
 def require_background(labels: Array | None, name: str | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -336,18 +337,38 @@ def _solve_all(
 
 
 def run_chunks(
-    solve: Callable[[int], int], n: int, progress: Callable[[float, str], None] | None
+    solve: Callable[[int], int],
+    n: int,
+    progress: Callable[[float, str], None] | None,
+    *,
+    chunk: int | None = None,
+    threads: int | None = None,
+    what: str = "fitting",
 ) -> None:
-    """Call `solve` with the first row of every chunk, in threads; it gives the row after."""
-    starts = range(0, n, CHUNK)
-    if len(starts) <= 1:
-        for first in starts:
-            solve(first)
+    """Call `solve` with the first row of every chunk, in threads; it gives the row after.
+
+    Parameters
+    ----------
+    solve : callable
+    n : int
+        Rows.
+    progress : callable or None
+        Told after every chunk.
+    chunk : int, optional
+        Rows to a chunk.
+    threads : int, optional
+        One for each core by default.
+    what : str
+        What is being done.
+    """
+    starts = range(0, n, chunk or CHUNK)
+    if not starts:
         return
-    with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1)) as pool:
-        for stop in pool.map(solve, starts):
+    workers = min(len(starts), threads or os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) if len(starts) > 1 else nullcontext() as pool:
+        for stop in map(solve, starts) if pool is None else pool.map(solve, starts):
             if progress is not None:
-                progress(stop / n, "fitting")
+                progress(stop / n, what)
 
 
 def _require_overlap(spectra: Spectra, table: TemplateTable) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +10,7 @@ from scipy.stats import norm
 
 from spectraloom._typing import Array, BoolArray, FloatArray
 from spectraloom.analyze.likelihood.door import as_given
-from spectraloom.analyze.likelihood.fit import on_bins
+from spectraloom.analyze.likelihood.fit import on_bins, run_chunks
 from spectraloom.analyze.manifold.parts import Counts, Found
 from spectraloom.analyze.manifold.table import ManifoldTable
 from spectraloom.data.spectra import Spectra
@@ -300,10 +298,5 @@ def fit_counts(
         )
         return rows.stop
 
-    starts = range(0, n, _CHUNK)
-    workers = threads or os.cpu_count() or 1
-    with ThreadPoolExecutor(max(min(len(starts), workers), 1)) as pool:
-        for stop in pool.map(solve, starts):
-            if progress is not None:
-                progress(stop / n, "fitting")
+    run_chunks(solve, n, progress, chunk=_CHUNK, threads=threads)
     return found

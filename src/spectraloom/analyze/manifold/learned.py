@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from spectraloom._typing import Array, BoolArray, FloatArray
+from spectraloom.analyze.given import of_one_source
 from spectraloom.analyze.manifold.autoencoder import LearnedSignature
 from spectraloom.analyze.manifold.interpolated import InterpolatedSignature
 from spectraloom.analyze.manifold.misfit import left_out_errors
@@ -17,7 +18,6 @@ from spectraloom.analyze.manifold.signature import (
     SignatureModel,
     TabulatedSignature,
 )
-from spectraloom.data.columns import label_sets
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError, FitError, LabelError
 
@@ -45,12 +45,10 @@ def source_spectra(spectra: Spectra, labels: Array | None, background: str | Non
             "ManifoldUnmixer requires y to be passed, but the target y is None: give labelled "
             "spectra, or signatures and spectra of the background"
         )
-    single = np.asarray([entry[0] if len(entry) == 1 else "" for entry in labels])
-    rows = (single != "") & (single != str(background))
-    if not rows.any():
+    chosen = of_one_source(spectra, labels, background)
+    if not len(chosen):
         raise FitError("there is no spectrum with exactly one source to learn a signature from")
-    columns = {**spectra.columns, "labels": label_sets(single.tolist())}
-    return spectra.replace(columns=columns)[rows]
+    return chosen
 
 
 def deformation_of(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from spectraloom._typing import BoolArray, FloatArray
 from spectraloom.analyze.likelihood.door import as_given
-from spectraloom.analyze.likelihood.fit import on_bins
+from spectraloom.analyze.likelihood.fit import on_bins, run_chunks
 from spectraloom.analyze.manifold.fit import ManifoldFit, empty_answers, fit_of
 from spectraloom.analyze.manifold.parts import Counts, Found, Problem
 from spectraloom.analyze.manifold.table import ManifoldTable
@@ -129,11 +127,7 @@ def select_sources(
         select_many(problem, answers, chosen[rows], p_values[rows], ratios[rows])
         return rows.stop
 
-    starts = range(0, n, _CHUNK)
-    with ThreadPoolExecutor(max(min(len(starts), os.cpu_count() or 1), 1)) as pool:
-        for stop in pool.map(solve, starts):
-            if progress is not None:
-                progress(stop / n, "selecting")
+    run_chunks(solve, n, progress, chunk=_CHUNK, what="selecting")
     n_names = len(table.names)
     by_name = np.ones((n, n_names), dtype=bool)
     by_name[:, :n_sources] = chosen[:, :n_sources]
