@@ -1,4 +1,4 @@
-"""Rebuild the tables of nuclides and of photon cross sections that ship with the package.
+"""Rebuild the tables of nuclides, cross sections and fluorescence that ship with the package.
 
 Needs two packages that Spectraloom itself does not: ``actigamma`` 0.1.5 (Apache-2.0; lines and
 half-lives of the UK decay data library UKDD-2012) and ``xraylib`` 4.3.0 (BSD-3-Clause; photon
@@ -464,8 +464,57 @@ def element_table() -> dict[str, np.ndarray]:
     }
 
 
+K_LINES = {
+    "alpha 1": (xraylib.KL3_LINE,),
+    "alpha 2": (xraylib.KL2_LINE,),
+    "beta 1": (xraylib.KM2_LINE, xraylib.KM3_LINE, xraylib.KM4_LINE, xraylib.KM5_LINE),
+    "beta 2": (xraylib.KN2_LINE, xraylib.KN3_LINE, xraylib.KN4_LINE, xraylib.KN5_LINE),
+}
+LIGHTEST_SHINING = 11  # sodium; lighter elements fluoresce in less than 2 of 100 vacancies
+
+
+def fluorescence_table() -> dict[str, Any]:
+    """K shells: edge, share of the photoelectric effect, yield, and groups of lines."""
+    shells = {}
+    for z in range(LIGHTEST_SHINING, 93):
+        lines = []
+        for parts in K_LINES.values():
+            found = []
+            for part in parts:
+                try:
+                    found.append((xraylib.LineEnergy(z, part), xraylib.RadRate(z, part)))
+                except ValueError:  # the element has no such line
+                    continue
+            rate = sum(one for _, one in found)
+            if rate > 0:
+                mean = sum(energy * one for energy, one in found) / rate
+                lines.append([round(mean, 3), round(rate, 5)])
+        shells[SYMBOLS[z - 1]] = [
+            round(xraylib.EdgeEnergy(z, xraylib.K_SHELL), 4),
+            round(1.0 - 1.0 / xraylib.JumpFactor(z, xraylib.K_SHELL), 5),
+            round(xraylib.FluorYield(z, xraylib.K_SHELL), 5),
+            lines,
+        ]
+    return {
+        "source": "xraylib 4.3.0 (BSD-3-Clause): edge in keV, part of the photoelectric effect "
+        "that the K shell has above it, fluorescence yield, and energy in keV and share of the "
+        "groups K-alpha 1, K-alpha 2, K-beta 1 (M shell) and K-beta 2 (N shell)",
+        "shells": shells,
+    }
+
+
+def write_fluorescence(folder: Path) -> None:
+    """Write the table of K shells, a line for each."""
+    table = fluorescence_table()
+    rows = ",\n".join(
+        f"{json.dumps(symbol)}: {json.dumps(shell)}" for symbol, shell in table["shells"].items()
+    )
+    text = f'{{"source": {json.dumps(table["source"])},\n"shells": {{\n{rows}\n}}}}'
+    (folder / "fluorescence.json").write_text(text + "\n", encoding="utf-8")
+
+
 def main(folder: Path) -> None:
-    """Write both tables."""
+    """Write the tables."""
     content = {
         "sources": SOURCES,
         "columns": "Half-lives in s. Decays: daughter, mode, decays per decay, source. Lines: keV, "
@@ -477,6 +526,7 @@ def main(folder: Path) -> None:
     text = re.sub(r"\[[^\[\]]*\]", lambda found: " ".join(found[0].split()), text)
     (folder / "nuclides.json").write_text(text + "\n", encoding="utf-8")
     np.savez_compressed(folder / "elements.npz", **element_table())
+    write_fluorescence(folder)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,3 @@
+"""Photon transport by Monte Carlo, compiled."""
+
+from __future__ import annotations
