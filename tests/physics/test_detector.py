@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from spectraloom.data import Axis
 from spectraloom.errors import AxisError, DataError
 from spectraloom.physics.gamma import GammaDetector
+from spectraloom.physics.gamma.crystal import Crystal
 
 AXIS = Axis.regular(-200.0, 3200.0, 1700)
 
@@ -49,9 +50,62 @@ def test_a_bin_is_folded_like_many_lines_in_it() -> None:
     np.testing.assert_allclose(detector.fold_bins([500.0, 540.0])[:, 0], lines, atol=1e-6)
 
 
-def test_mean_chord_of_a_cylinder_as_high_as_wide() -> None:
-    # 4 V / S with r = 3, h = 6: 4 pi r^2 h / (2 pi r^2 + 2 pi r h) = 2 r h / (r + h)
-    assert GammaDetector("d", AXIS, diameter=6.0, height=6.0).mean_chord == pytest.approx(4.0)
+def test_noise_adds_in_quadrature() -> None:
+    detector = GammaDetector("d", AXIS, fwhm_662=0.03, fwhm_exponent=0.5, noise=4.0)
+    light = 0.03 * 661.657 * np.sqrt(100.0 / 661.657)
+    assert float(detector.fwhm(100.0)) == pytest.approx(np.sqrt(16.0 + light**2))
+    assert float(detector.sigma(100.0)) == pytest.approx(float(detector.fwhm(100.0)) / 2.354820)
+
+
+LIGHT = ((20.0, 1.15), (60.0, 1.12), (662.0, 1.0), (2600.0, 0.97))
+
+
+def test_lines_stand_where_their_light_says() -> None:
+    axis = Axis.regular(-50.0, 3000.0, 6100)
+    detector = GammaDetector("d", axis, fwhm_662=0.02, light=LIGHT)
+    energies = np.array([10.0, 60.0, 662.0, 2600.0])
+    np.testing.assert_allclose(detector.apparent(energies), [11.5, 67.2, 662.0, 2522.0])
+    # Half-way between two points in log energy.
+    middle = np.sqrt(20.0 * 60.0)
+    assert float(detector.apparent(middle)) == pytest.approx(1.135 * middle)
+    means = axis.centers @ detector.fold_lines(energies)
+    np.testing.assert_allclose(means, detector.apparent(energies), atol=0.02)
+    spread = detector.fold_bins([600.0, 662.0, 700.0])
+    np.testing.assert_allclose(spread.sum(axis=0), 1.0, atol=1e-9)
+    low, middle, high = detector.apparent([600.0, 662.0, 700.0])
+    means = axis.centers @ spread
+    np.testing.assert_allclose(means, [(low + middle) / 2, (middle + high) / 2], atol=0.02)
+
+
+def test_proportional_light_changes_nothing() -> None:
+    plain, flat = (GammaDetector("d", AXIS, light=light) for light in ((), ((662.0, 1.0),)))
+    np.testing.assert_array_equal(plain.fold_lines([500.0]), flat.fold_lines([500.0]))
+    assert plain.apparent(500.0) == 500.0
+
+
+@given(
+    light=st.lists(st.floats(0.8, 1.25), min_size=2, max_size=6),
+    energies=st.lists(st.floats(0.0, 4000.0), min_size=2, max_size=20),
+)
+def test_more_energy_never_gives_less_light(light: list[float], energies: list[float]) -> None:
+    points = tuple(zip(np.geomspace(10.0, 3000.0, len(light)), light, strict=True))
+    fine = np.geomspace(5.0, 4000.0, 4000)
+    at = np.interp(np.log(fine), np.log([energy for energy, _ in points]), light) * fine
+    if (np.diff(at) < 0.0).any():
+        with pytest.raises(DataError, match="less of it"):
+            GammaDetector("d", AXIS, light=points)
+    elif (np.diff(light) > -0.1).all():
+        apparent = GammaDetector("d", AXIS, light=points).apparent(np.sort(energies))
+        assert (np.diff(apparent) >= 0.0).all()
+
+
+def test_detectors_are_equal_by_value() -> None:
+    one, other = (
+        GammaDetector("d", Axis.regular(0.0, 3000.0, 512), Crystal("CsI", (2.0, 2.0)), light=light)
+        for light in (((30.0, 1.1), (662.0, 1.0)), ([30, 1.1], [662, 1]))
+    )
+    assert one == other
+    assert hash(one) == hash(other)
 
 
 def test_detectors_that_make_no_sense_are_refused() -> None:
@@ -61,7 +115,11 @@ def test_detectors_that_make_no_sense_are_refused() -> None:
         GammaDetector("d", Axis.from_points([1.0, 2.0]))
     with pytest.raises(DataError, match="fraction of"):
         GammaDetector("d", AXIS, fwhm_662=7.0)
-    with pytest.raises(DataError, match="height"):
-        GammaDetector("d", AXIS, height=0.0)
-    with pytest.raises(DataError, match="backscatter"):
-        GammaDetector("d", AXIS, backscatter=-0.1)
+    for name in ("noise", "backscatter", "dead_time", "pile_up_time"):
+        with pytest.raises(DataError, match=name):
+            GammaDetector("d", AXIS, **{name: -0.1})
+    for light in (((60.0, 1.0), (30.0, 1.1)), ((0.0, 1.0),), ((60.0, -1.0),), ((60.0, np.nan),)):
+        with pytest.raises(DataError, match="light"):
+            GammaDetector("d", AXIS, light=light)
+    with pytest.raises(DataError, match="less of it"):
+        GammaDetector("d", AXIS, light=((60.0, 1.2), (70.0, 0.9)))

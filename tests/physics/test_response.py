@@ -21,6 +21,7 @@ from spectraloom.physics.gamma import (
     line_response,
     scattered_energy,
 )
+from spectraloom.physics.gamma.crystal import Crystal
 from spectraloom.physics.gamma.response import (
     PHOTON_EDGES,
     PHOTON_ENERGIES,
@@ -66,7 +67,7 @@ def test_peak_to_total_is_that_of_a_three_inch_crystal(energy: float, share: flo
 def test_larger_crystals_absorb_more() -> None:
     sizes = (2.54, 5.08, 7.62, 15.0, 1e5)
     shares = [
-        float(escaped_energy(GammaDetector("d", WIDE.axis, diameter=x, height=x), 1332.5).none[0])
+        float(escaped_energy(GammaDetector("d", WIDE.axis, Crystal(size=(x, x))), 1332.5).none[0])
         for x in sizes
     ]
     assert shares == sorted(shares)
@@ -126,7 +127,7 @@ def _follow(energy: float, chord: float, rng: np.random.Generator) -> float:
 
 def test_solution_agrees_with_following_single_photons(rng: np.random.Generator) -> None:
     n, energy = 4000, 900.0  # below the threshold of pairs
-    escaped = np.array([_follow(energy, WIDE.mean_chord, rng) for _ in range(n)])
+    escaped = np.array([_follow(energy, WIDE.crystal.mean_chord, rng) for _ in range(n)])
     expected = escaped_energy(WIDE, energy)
     bins = np.array([1.0, 201.0, 301.0, 401.0, 601.0, 1001.0])
     counted = np.append((escaped == 0.0).sum(), np.histogram(escaped, bins)[0])

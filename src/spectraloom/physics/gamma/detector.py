@@ -1,8 +1,8 @@
-"""A scintillation detector: its crystal, its resolution and its energy axis."""
+"""A gamma detector: its crystal, its resolution, its light, its energy axis and its electronics."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from scipy.special import ndtr
 from spectraloom._typing import FloatArray
 from spectraloom.data import Axis
 from spectraloom.errors import AxisError, DataError
+from spectraloom.physics.gamma.crystal import Crystal
 
 CAESIUM_LINE = 661.657
 """keV; the line at which resolutions are quoted."""
@@ -20,7 +21,15 @@ _FWHM_PER_SIGMA = float(2.0 * np.sqrt(2.0 * np.log(2.0)))
 
 @dataclass(frozen=True, slots=True)
 class GammaDetector:
-    """A cylinder of sodium iodide behind a thin aluminium window.
+    """A crystal, what it makes of deposited energy, and the channels that count it.
+
+    The full width at half maximum at energy E (keV) is
+
+        fwhm(E)^2 = noise^2 + (fwhm_662 * 661.657 * (E / 661.657)^fwhm_exponent)^2
+
+    and a deposit of energy E is counted around ``apparent(E)``, E times its relative light. The
+    axis measures that apparent energy. A calibration by peaks, as it is done with a real detector,
+    absorbs most of it: leave `light` empty if the axis comes from such a calibration.
 
     Parameters
     ----------
@@ -28,36 +37,49 @@ class GammaDetector:
         Goes into the column ``detector``.
     axis : Axis
         Bin edges in keV: the calibration of this detector.
+    crystal : Crystal
+        The crystal and its housing.
     fwhm_662 : float
-        Full width at half maximum at 661.7 keV as a fraction of that energy.
+        Full width at half maximum at 661.7 keV as a fraction of that energy, the noise left out.
     fwhm_exponent : float
         The width grows as energy to this power. Counting statistics of the light alone gives 0.5;
         0.57 matches 7.0 % at 662 and 5.2 % at 1332 keV, as measured crystals have.
-    diameter, height : float
-        Size of the crystal, cm. The beam enters along the axis.
-    window : float
-        Thickness of the aluminium in front of the crystal, cm.
+    noise : float
+        Full width at half maximum of the electronics, keV, the same at all energies.
+    light : tuple of (float, float)
+        Points (energy in keV, light per keV relative to that at 662 keV) of a scintillator whose
+        light is not proportional to energy. Between them the logarithm of energy is interpolated,
+        outside the nearest point holds. Empty for a detector that is proportional. A curve
+        measured with photons is right for peaks; a Compton continuum, which comes from other
+        electrons, follows it less closely.
     backscatter : float
         Photons that reach the crystal after one scattering by more than 90 degrees in whatever
         stands behind it, per photon that reaches it directly. The default is of the size that
         measured spectra of Cs-137 and Co-60 in a room suggest; it depends on the room.
+    dead_time : float
+        Seconds after a pulse in which no other is recorded; see
+        :mod:`spectraloom.physics.gamma.electronics`.
+    pile_up_time : float
+        Seconds after a pulse in which the energy of another is added to it.
 
     Raises
     ------
     AxisError
         If the axis is not made of energy bins in keV.
     DataError
-        If a size is not positive, or a fraction is not one.
+        If a number is out of range, or apparent energy would fall as energy rises.
     """
 
     name: str
     axis: Axis
+    crystal: Crystal = field(default_factory=Crystal)
     fwhm_662: float = 0.07
     fwhm_exponent: float = 0.57
-    diameter: float = 7.62
-    height: float = 7.62
-    window: float = 0.1
+    noise: float = 0.0
+    light: tuple[tuple[float, float], ...] = ()
     backscatter: float = 0.06
+    dead_time: float = 0.0
+    pile_up_time: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.axis.binned or (self.axis.quantity, self.axis.unit) != ("energy", "keV"):
@@ -69,29 +91,30 @@ class GammaDetector:
                 "fwhm_662 is a fraction of 661.7 keV between 0 and 1, e.g. 0.07 for 7 %; "
                 f"got {self.fwhm_662:g}"
             )
-        for name in ("diameter", "height"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise DataError(f"{name} is a length above 0 cm, got {getattr(self, name):g}")
-        for name in ("fwhm_exponent", "window", "backscatter"):
+        for name in ("fwhm_exponent", "noise", "backscatter", "dead_time", "pile_up_time"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise DataError(f"{name} is a number of zero or more, got {getattr(self, name):g}")
+        object.__setattr__(self, "light", _light_points(self.light))
 
-    @property
-    def mean_chord(self) -> float:
-        """Mean chord length of the crystal, 4 V / S, cm (Cauchy)."""
-        radius = 0.5 * self.diameter
-        return 2.0 * radius * self.height / (radius + self.height)
+    def apparent(self, energy: npt.ArrayLike) -> FloatArray:
+        """Energy at which a deposit is counted: energy times relative light, keV."""
+        at = np.asarray(energy, dtype=np.float64)
+        if not self.light:
+            return at
+        energies, light = np.array(self.light).T
+        return np.asarray(at * np.interp(np.log(np.maximum(at, 1e-3)), np.log(energies), light))
 
     def fwhm(self, energy: npt.ArrayLike) -> FloatArray:
-        """Full width at half maximum at some energies, keV.
+        """Full width at half maximum at some deposited energies, keV.
 
         Below 1 keV the width at 1 keV is used.
         """
         ratio = np.maximum(np.asarray(energy, dtype=np.float64), 1.0) / CAESIUM_LINE
-        return np.asarray(self.fwhm_662 * CAESIUM_LINE * ratio**self.fwhm_exponent)
+        light = self.fwhm_662 * CAESIUM_LINE * ratio**self.fwhm_exponent
+        return np.asarray(np.hypot(self.noise, light))
 
     def sigma(self, energy: npt.ArrayLike) -> FloatArray:
-        """Standard deviation of the Gaussian at some energies, keV."""
+        """Standard deviation of the Gaussian at some deposited energies, keV."""
         return self.fwhm(energy) / _FWHM_PER_SIGMA
 
     def fold_lines(self, energies: npt.ArrayLike) -> FloatArray:
@@ -108,7 +131,7 @@ class GammaDetector:
             A column sums to one, less what falls off the ends of the axis.
         """
         at = np.asarray(energies, dtype=np.float64)
-        standard = (self.axis.edges[:, np.newaxis] - at) / self.sigma(at)
+        standard = (self.axis.edges[:, np.newaxis] - self.apparent(at)) / self.sigma(at)
         return np.diff(ndtr(standard), axis=0)
 
     def fold_bins(self, edges: npt.ArrayLike) -> FloatArray:
@@ -118,7 +141,7 @@ class GammaDetector:
         ----------
         edges : array_like, shape (n + 1,)
             Edges of the bins of deposited energy, keV. Within a bin the width of the Gaussian is
-            that at its centre.
+            that at its centre, and apparent energies are spread evenly between those of its edges.
 
         Returns
         -------
@@ -126,13 +149,36 @@ class GammaDetector:
             A column sums to one, less what falls off the ends of the axis.
         """
         at = np.asarray(edges, dtype=np.float64)
-        low, high = at[:-1], at[1:]
-        sigma = self.sigma(0.5 * (low + high))
+        sigma = self.sigma(0.5 * (at[:-1] + at[1:]))
+        apparent = self.apparent(at)
+        low, high = apparent[:-1], apparent[1:]
         channel_edges = self.axis.edges[:, np.newaxis]
         upper = _integrated_normal((channel_edges - low) / sigma)
         lower = _integrated_normal((channel_edges - high) / sigma)
         # Far from a bin two large numbers cancel; a share is never below zero.
         return np.maximum(np.diff((upper - lower) * (sigma / (high - low)), axis=0), 0.0)
+
+
+def _light_points(given: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+    """Points of a light curve as plain numbers, by rising energy."""
+    points = tuple((float(energy), float(light)) for energy, light in given)
+    if not points:
+        return points
+    energies, light = np.array(points).T
+    rising = (np.diff(energies) > 0).all()
+    if not (np.isfinite(points).all() and rising and energies[0] > 0 and light.min() > 0):
+        raise DataError(
+            "light is a list of (energy in keV, light per keV relative to 662 keV), both above "
+            f"zero and by rising energy; got {points}"
+        )
+    # d(E L)/dE = L + dL/dlnE, and L lies between the ends of its segment.
+    slope = np.diff(light) / np.diff(np.log(energies))
+    if slope.size and not (np.minimum(light[1:], light[:-1]) + slope > 0).all():
+        raise DataError(
+            "the light falls so fast with energy that more energy would give less of it; got "
+            f"{points}"
+        )
+    return points
 
 
 def _integrated_normal(x: FloatArray) -> FloatArray:

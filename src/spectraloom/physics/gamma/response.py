@@ -1,4 +1,4 @@
-"""What a crystal of sodium iodide makes of incoming photons.
+"""What a crystal makes of incoming photons.
 
 A photon that interacts is absorbed (photoelectric effect), scattered (Compton, Klein-Nishina
 spectrum) or turned into a pair. A scattered or annihilation photon leaves the crystal with the
@@ -29,8 +29,6 @@ from spectraloom.physics.gamma.attenuation import cross_sections, density, trans
 from spectraloom.physics.gamma.compton import ELECTRON_REST_ENERGY, scattered_fractions
 from spectraloom.physics.gamma.detector import GammaDetector
 
-_CRYSTAL = "NaI"
-_WINDOW = "Al"
 _STEP = 4.0
 
 # 511 keV is the centre of a bin, so that escape peaks stand where they belong.
@@ -54,6 +52,7 @@ class _Escape(NamedTuple):
 class _Crystal(NamedTuple):
     """A crystal, solved: what escapes after one scattering, and in a pair event."""
 
+    material: str
     after_scattering: _Escape
     after_pair: _Escape
 
@@ -94,9 +93,12 @@ def line_response(detector: GammaDetector, energies: npt.ArrayLike) -> FloatArra
 
 def interaction_probability(detector: GammaDetector, energy: npt.ArrayLike) -> FloatArray:
     """Chance that a photon passes the window and interacts in the crystal."""
-    depth = density(_CRYSTAL) * detector.height
-    absorbed = -np.expm1(-depth * cross_sections(_CRYSTAL, energy).interacting)
-    return np.asarray(absorbed * transmission(_WINDOW, detector.window, energy))
+    crystal = detector.crystal
+    depth = density(crystal.material) * crystal.size[-1]
+    counted = -np.expm1(-depth * cross_sections(crystal.material, energy).interacting)
+    for layer in crystal.window:
+        counted = counted * transmission(*layer, energy)
+    return np.asarray(counted)
 
 
 @lru_cache(maxsize=1)
@@ -149,12 +151,12 @@ def escaped_energy(detector: GammaDetector, energy: npt.ArrayLike) -> _Escape:
         and ``bins``, shape (n, n_bins), the shares per bin of ``PHOTON_EDGES``. Together they
         sum to one.
     """
-    crystal = _solve_crystal(detector.mean_chord)
+    crystal = _solve_crystal(detector.crystal.material, detector.crystal.mean_chord)
     return _escape(crystal, np.atleast_1d(np.asarray(energy, dtype=np.float64)))
 
 
 def _escape(crystal: _Crystal, energies: FloatArray) -> _Escape:
-    section = cross_sections(_CRYSTAL, energies)
+    section = cross_sections(crystal.material, energies)
     photo, compton, pair = (
         part / section.interacting
         for part in (section.photoelectric, section.incoherent, section.pair)
@@ -162,7 +164,7 @@ def _escape(crystal: _Crystal, energies: FloatArray) -> _Escape:
     scattered = compton[:, np.newaxis] * scattered_fractions(energies, PHOTON_EDGES)
     # The last sliver of energy, below the grid, is absorbed.
     below = compton - scattered.sum(axis=1)
-    after, pairs = crystal
+    _, after, pairs = crystal
     return _Escape(
         photo + below + scattered @ after.none + pair * pairs.none,
         scattered @ after.bins + np.outer(pair, pairs.bins),
@@ -170,11 +172,11 @@ def _escape(crystal: _Crystal, energies: FloatArray) -> _Escape:
 
 
 @lru_cache(maxsize=16)
-def _solve_crystal(mean_chord: float) -> _Crystal:
+def _solve_crystal(material: str, mean_chord: float) -> _Crystal:
     """Solve the chain of scatterings for a crystal of some mean chord length, cm."""
     n = PHOTON_ENERGIES.size
-    section = cross_sections(_CRYSTAL, PHOTON_ENERGIES)
-    leaves = escape_probability(density(_CRYSTAL) * mean_chord * section.interacting)
+    section = cross_sections(material, PHOTON_ENERGIES)
+    leaves = escape_probability(density(material) * mean_chord * section.interacting)
     compton = section.incoherent / section.interacting
     scattered = compton[:, np.newaxis] * scattered_between_bins()
     pair = section.pair / section.interacting
@@ -194,7 +196,7 @@ def _solve_crystal(mean_chord: float) -> _Crystal:
     solved = solve_triangular(again, source, lower=True)
     after = (1.0 - leaves)[:, np.newaxis] * solved
     after[np.arange(n), 1 + np.arange(n)] += leaves
-    return _Crystal(_Escape(after[:, 0], after[:, 1:]), pairs)
+    return _Crystal(material, _Escape(after[:, 0], after[:, 1:]), pairs)
 
 
 def _two_photons(one: FloatArray) -> tuple[FloatArray, FloatArray]:
