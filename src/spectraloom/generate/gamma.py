@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spectraloom._typing import Array, FloatArray, IntArray
-from spectraloom.data import Spectra
+from spectraloom.data import Axis, Spectra
 from spectraloom.data.columns import label_sets
 from spectraloom.errors import DataError, LabelError
 from spectraloom.physics.gamma import (
@@ -27,6 +27,7 @@ from spectraloom.physics.gamma import (
     sources,
 )
 from spectraloom.physics.gamma import nuclides as nuclide_names
+from spectraloom.physics.gamma.drift import drifted
 
 _CHUNK = 1024  # spectra whose expectation is held in memory at a time
 _SHARES_OF_MIXTURES = 3.0  # Dirichlet: equal shares are likely, a share below 5 % is rare
@@ -179,20 +180,19 @@ def _expectations(plan: _Plan, detector: GammaDetector) -> Iterator[tuple[slice,
                 mine = np.flatnonzero((here == layer) & (amounts > 0))
                 shape = expected_spectrum(name, detector, plan.absorbers[layer])
                 expected[mine] += np.outer(amounts[mine], shape)
-        _shift_gain(expected, detector.axis.edges, plan.gain[rows])
+        _shift_gain(expected, detector.axis, plan.gain[rows])
         yield rows, expected
 
 
-def _shift_gain(expected: FloatArray, edges: FloatArray, gains: FloatArray) -> None:
+def _shift_gain(expected: FloatArray, axis: Axis, gains: FloatArray) -> None:
     """Multiply the energy of every count by a gain, in place.
 
-    Counts are moved by cumulative interpolation and their total is kept: what the gain pushes
-    off the axis (next to nothing for the drifts of a detector) is put back in proportion.
+    The total is kept: what the gain pushes off the axis (next to nothing for the drifts of a
+    detector) is put back in proportion.
     """
-    for row in np.flatnonzero((gains != 1.0) & expected.any(axis=1)):
-        cumulative = np.append(0.0, np.cumsum(expected[row]))
-        moved = np.diff(np.interp(edges / gains[row], edges, cumulative))
-        expected[row] = moved * (cumulative[-1] / moved.sum())
+    rows = np.flatnonzero((gains != 1.0) & expected.any(axis=1))
+    moved = drifted(expected[rows], axis, gains[rows])
+    expected[rows] = moved * (expected[rows].sum(axis=1) / moved.sum(axis=1))[:, np.newaxis]
 
 
 def _columns(plan: _Plan, detector: str, with_background: bool) -> dict[str, Array]:
