@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -101,7 +101,3 @@ class Crystal:
             return 2.0 * radius * length / (radius + length)
         width, height, length = self.size
         return 2.0 * width * height * length / (width * height + (width + height) * length)
-
-    def parameters(self) -> tuple[object, ...]:
-        """All that makes the crystal what it is, in fixed order; what a cache is keyed with."""
-        return tuple(getattr(self, field.name) for field in fields(self))

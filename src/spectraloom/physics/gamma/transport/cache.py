@@ -1,0 +1,178 @@
+"""Results of transport, kept: in memory, on disk, and some that come with the package.
+
+A result is found by what it was computed from. Its file is named by a digest of that and of the
+version of the physics, so that a change of either computes anew. The folder is that of the
+environment variable ``SPECTRALOOM_CACHE_DIR``, else the place of the operating system for such
+files. A folder that cannot be written to, or a file that cannot be read, only costs time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+import tempfile
+import threading
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spectraloom._typing import Array
+
+CACHE_DIR_VARIABLE = "SPECTRALOOM_CACHE_DIR"
+"""Environment variable that names the folder of the cache."""
+SHIPPED = Path(__file__).resolve().parents[1] / "tables" / "responses"
+"""Results that come with the package."""
+
+_PHYSICS = 1
+"""To be raised whenever the same parameters give other results, so that no old one is taken."""
+
+_KEPT = 64  # results in memory
+
+Arrays = dict[str, Array]
+
+
+class _Memory:
+    """The results used last, by digest; shared by threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, Arrays] = OrderedDict()
+
+    def get(self, digest: str) -> Arrays | None:
+        with self._lock:
+            found = self._kept.get(digest)
+            if found is not None:
+                self._kept.move_to_end(digest)
+            return found
+
+    def put(self, digest: str, arrays: Arrays) -> None:
+        with self._lock:
+            self._kept[digest] = arrays
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+
+
+_memory = _Memory()
+
+
+def remembered(kind: str, parameters: tuple[object, ...], compute: Callable[[], Arrays]) -> Arrays:
+    """A result out of memory, the package or the disk; computed and kept where there is none.
+
+    Parameters
+    ----------
+    kind : str
+        What it is, e.g. ``"response"``; begins the name of the file.
+    parameters : tuple
+        All that the result depends on: numbers, strings, None, arrays, frozen dataclasses, and
+        tuples of such.
+    compute : callable
+        Gives the result: arrays by name.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The arrays, not writeable.
+
+    Raises
+    ------
+    TypeError
+        If a parameter is of another type.
+    """
+    digest = file_name(kind, parameters)
+    found = _memory.get(digest)
+    if found is None:
+        for folder in (SHIPPED, cache_dir()):
+            found = _load(folder / digest)
+            if found is not None:
+                break
+        else:
+            found = compute()
+            _store(cache_dir() / digest, found)
+        for array in found.values():
+            array.flags.writeable = False
+        _memory.put(digest, found)
+    return dict(found)
+
+
+def forget() -> None:
+    """Drop the results in memory; files stay."""
+    _memory.clear()
+
+
+def file_name(kind: str, parameters: tuple[object, ...]) -> str:
+    """Name of the file that a result is kept in.
+
+    See :func:`remembered` for the parameters and errors.
+    """
+    text = f"{_PHYSICS}|{kind}|{_spelled(parameters)}"
+    return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:24]}.npz"
+
+
+def cache_dir() -> Path:
+    """Folder of the files; it need not exist."""
+    named = os.environ.get(CACHE_DIR_VARIABLE)
+    if named:
+        return Path(named)
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base = "~/Library/Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    # Without a home folder `~` stays as it is, and nothing can be kept there.
+    return Path(os.path.expanduser(base)) / "spectraloom" / "transport"  # noqa: PTH111
+
+
+def _spelled(value: Any) -> str:
+    """A parameter as text that is the same whenever it means the same."""
+    if value is None or isinstance(value, str):
+        return repr(value)
+    if isinstance(value, bool | int | float | np.number | np.bool_):
+        return float(value).hex()
+    if isinstance(value, np.ndarray):
+        return _spelled(tuple(value.tolist()))
+    if isinstance(value, tuple | list):
+        return f"({','.join(_spelled(part) for part in value)})"
+    if is_dataclass(value):
+        parts = (f"{field.name}={_spelled(getattr(value, field.name))}" for field in fields(value))
+        return f"{type(value).__name__}({','.join(parts)})"
+    raise TypeError(
+        "what a result is kept by is made of numbers, texts, arrays, tuples and dataclasses; got "
+        f"{type(value).__name__}"
+    )
+
+
+def _load(path: Path) -> Arrays | None:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def _store(path: Path, arrays: Arrays) -> None:
+    """Write a file whole or not at all: it gets its name when it is complete."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=path.stem, suffix=".part", delete=False
+        ) as stream:
+            unfinished = Path(stream.name)
+            try:
+                np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+            except BaseException:
+                stream.close()
+                unfinished.unlink(missing_ok=True)
+                raise
+        unfinished.replace(path)
