@@ -4,8 +4,9 @@ Resolutions are those of instruments, which Sandia National Laboratories publish
 (``data/common_drfs.tsv``, from GADRAS 19.3) as three numbers: width at zero energy, per cent at
 661 keV and a power. The formula of :class:`~spectraloom.physics.gamma.GammaDetector` was fitted to
 the curve that they make between 40 and 2700 keV; it deviates by 5 % of the width at most. Sizes are
-those of the instruments. Housings, dead times and resolving times are not published with them: they
-are of the usual order (Knoll 2010, chapters 10, 12 and 17), and stand here as assumptions.
+those of the instruments, and the aluminium in front is what their published efficiencies at 20 and
+30 keV ask for. What is around and behind the crystals, dead times and resolving times are not
+published: they are of the usual order (Knoll 2010, chapters 10, 12 and 17), and are assumptions.
 
 No light curve is given: an axis stands for a calibration by peaks, which absorbs most of one, and
 what remains differs from crystal to crystal.
@@ -19,9 +20,10 @@ from functools import lru_cache
 
 from spectraloom.data import Axis
 from spectraloom.errors import LabelError
-from spectraloom.physics.gamma.crystal import Crystal
+from spectraloom.physics.gamma.crystal import Crystal, Layer
 from spectraloom.physics.gamma.detector import GammaDetector
 
+_PHOTOMULTIPLIER: tuple[Layer, ...] = (("Al", 0.1), ("glass", 0.6))
 _FULL_SCALE = 3000.0  # keV; above the 2614.5 keV of Tl-208 in every background
 
 
@@ -81,15 +83,19 @@ def _ready() -> dict[str, GammaDetector]:
     return {one.name: one for one in made}
 
 
+def _canned(
+    name: str, size: tuple[float, ...], aluminium: float, behind: tuple[Layer, ...] = ()
+) -> Crystal:
+    """A crystal with as much aluminium (cm) on all sides, and something else behind it."""
+    can = (("Al", aluminium),)
+    return Crystal(name, size, can, can, behind or can)
+
+
 def _sodium_iodide() -> tuple[GammaDetector, GammaDetector]:
-    # Aluminium and reflector: 0.5 g/cm2 taken as aluminium, as in the detector "NaI 3x3" that
-    # GADRAS gives as an example of its kind. Behind: window of glass and photomultiplier.
-    around = (("Al", 0.185),)
-    behind = (("Al", 0.1), ("glass", 0.6))
     cylinder = GammaDetector(
         "NaI 3x3",
         _even(1024),
-        Crystal("NaI", (7.62, 7.62), around, around, behind),
+        _canned("NaI", (7.62, 7.62), 0.105, behind=_PHOTOMULTIPLIER),
         fwhm_662=0.0675,  # BNC SAM-940 3x3: -3 keV, 7 %, 0.65
         fwhm_exponent=0.711,
         dead_time=5e-6,
@@ -98,7 +104,7 @@ def _sodium_iodide() -> tuple[GammaDetector, GammaDetector]:
     log = GammaDetector(
         "NaI 2x4x16",
         _even(1024),
-        Crystal("NaI", (40.64, 10.16, 5.08), around, around, around),
+        _canned("NaI", (40.64, 10.16, 5.08), 0.22),
         fwhm_662=0.0770,  # NaI 2x4x16: 0 keV, 7.7 %, 0.69
         fwhm_exponent=0.69,
         dead_time=5e-6,
@@ -110,11 +116,10 @@ def _sodium_iodide() -> tuple[GammaDetector, GammaDetector]:
 def _caesium_iodide() -> GammaDetector:
     # Kromek D3S: its face is published as 12.5 cm2; half an inch of depth suits the published peak
     # efficiency of 0.115 at 662 keV. CsI(Tl) is slow (1 us), and so is what comes after it.
-    plastic = (("PMMA", 0.2),)
     return GammaDetector(
         "CsI handheld",
         _even(1024),
-        Crystal("CsI", (5.08, 2.46, 1.27), plastic, plastic, plastic),
+        _canned("CsI", (5.08, 2.46, 1.27), 0.15),
         fwhm_662=0.0685,  # -2.47 keV, 7.07 %, 0.484
         fwhm_exponent=0.538,
         dead_time=10e-6,
@@ -124,11 +129,10 @@ def _caesium_iodide() -> GammaDetector:
 
 def _lanthanum() -> GammaDetector:
     # Radioactivity of its own (La-138, Ac-227 series) is no part of this model.
-    housing = (("Al", 0.1),)
     return GammaDetector(
         "LaBr3 1.5x1.5",
         _even(2048),
-        Crystal("LaBr3", (3.81, 3.81), housing, housing, (("Al", 0.1), ("glass", 0.6))),
+        _canned("LaBr3", (3.81, 3.81), 0.115, behind=_PHOTOMULTIPLIER),
         fwhm_662=0.0240,  # BNC SAM-940 1.5x1.5 LaBr: 7 keV, 2.6 %, 0.52
         fwhm_exponent=0.561,
         noise=7.26,
@@ -139,11 +143,10 @@ def _lanthanum() -> GammaDetector:
 
 def _czt() -> GammaDetector:
     # Holes that are lost on their way give real peaks a tail on the left, which is left out.
-    housing = (("Al", 0.1),)
     return GammaDetector(
         "CZT 1 cm3",
         _even(4096),
-        Crystal("CZT", (1.0, 1.0, 1.0), housing, housing, housing),
+        _canned("CZT", (1.0, 1.0, 1.0), 0.165),
         fwhm_662=0.0195,  # Kromek GR1: 8.95 keV, 2.39 %, 0.344
         fwhm_exponent=0.434,
         noise=9.63,
