@@ -12,15 +12,20 @@ from spectraloom.physics import material
 from spectraloom.physics.gamma.compton import scattered_fractions
 from spectraloom.physics.gamma.fluorescence import k_shells
 from spectraloom.physics.gamma.transport.cache import forget
+from spectraloom.physics.gamma.transport.collisions import klein_nishina
 from spectraloom.physics.gamma.transport.grid import PHOTON_EDGES, PHOTON_ENERGIES
-from spectraloom.physics.gamma.transport.layers import BIN_OF, geometry, shared_out, straight_share
+from spectraloom.physics.gamma.transport.layers import (
+    BIN_OF,
+    material_media,
+    shared_out,
+    straight_share,
+)
 from spectraloom.physics.gamma.transport.layers_kernel import (
     ABSORBED,
     BORN,
     DROPPED,
     LEAKED,
     follow_out,
-    klein_nishina,
 )
 from spectraloom.physics.gamma.transport.surroundings import Flux, Surroundings, emerging
 
@@ -161,11 +166,11 @@ def test_k_x_rays_of_lead_come_out_of_a_thin_layer() -> None:
 
 
 def test_photons_are_conserved() -> None:
-    layers = geometry((("Al", 1.0), (None, 2.0), ("Fe", 4.0)))
+    media, radii = material_media(("Al", None, "Fe")), np.array([1.0, 2.0, 4.0])
     energies, photons = np.array([400.0, 2614.5]), np.array([0.3, 1.0])
-    straight = straight_share(energies, layers, 1.0, FAR)
+    straight = straight_share(energies, media, radii, ball=1.0, distance=FAR)
     strata = shared_out(energies, photons, straight, 100_000, 1)
-    _, ledger = follow_out(layers, strata, 1.0, FAR, BIN_OF, PHOTON_ENERGIES.size, 1)
+    _, ledger = follow_out(media, radii, strata, 1.0, FAR, BIN_OF, PHOTON_ENERGIES.size, 1)
     book = ledger.sum(axis=0)
     assert book[LEAKED] + book[ABSORBED] + book[DROPPED] == pytest.approx(
         photons.sum() + book[BORN], rel=3e-3

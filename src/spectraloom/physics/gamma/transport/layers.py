@@ -11,11 +11,10 @@ from spectraloom._typing import FloatArray, IntArray
 from spectraloom.physics.gamma.compton import ELECTRON_REST_ENERGY
 from spectraloom.physics.gamma.elements import HIGHEST_ENERGY, LOWEST_ENERGY
 from spectraloom.physics.gamma.materials import material
+from spectraloom.physics.gamma.transport.collisions import Media, Strata
 from spectraloom.physics.gamma.transport.grid import PHOTON_EDGES, PHOTON_ENERGIES
 from spectraloom.physics.gamma.transport.layers_kernel import (
     LEAST_COSINE,
-    Layers,
-    Strata,
     follow_out,
 )
 from spectraloom.physics.gamma.transport.tables import material_tables
@@ -86,38 +85,37 @@ def leaving(
         Fluence at `distance` times the area of the sphere there. The lines are those of the
         source, then those born in the layers.
     """
-    layers = geometry(spheres)
-    straight = straight_share(energies, layers, ball, distance)
+    media = material_media([name for name, _ in spheres])
+    radii = np.array([radius for _, radius in spheres])
+    straight = straight_share(energies, media, radii, ball=ball, distance=distance)
     strata = shared_out(energies, intensities, straight, histories, seed)
-    scores, _ = follow_out(layers, strata, ball, distance, BIN_OF, PHOTON_ENERGIES.size, seed)
+    scores, _ = follow_out(media, radii, strata, ball, distance, BIN_OF, PHOTON_ENERGIES.size, seed)
     summed = scores.sum(axis=0)
     born = summed[PHOTON_ENERGIES.size :]
     seen = np.flatnonzero(born)
     return Emission(
-        np.concatenate([energies, layers.secondaries[seen]]),
+        np.concatenate([energies, media.secondaries[seen]]),
         np.concatenate([intensities * straight, born[seen]]),
         summed[: PHOTON_ENERGIES.size],
     )
 
 
-def geometry(spheres: Sequence[Sphere]) -> Layers:
-    """Tables of concentric spheres; a gap attenuates nothing."""
+def material_media(names: Sequence[str | None]) -> Media:
+    """Tables of the parts of a geometry; None is a gap."""
     # Any material keeps the place of a gap in the tables until it is emptied.
-    names = ["air" if name is None else name for name, _ in spheres]
-    tables = material_tables([material(name) for name in names])
-    full = np.array([name is not None for name, _ in spheres], dtype=np.float64)
-    attenuation = tables.attenuation * full[:, np.newaxis, np.newaxis]
-    return Layers(
-        np.array([radius for _, radius in spheres]),
+    tables = material_tables([material("air" if name is None else name) for name in names])
+    full = np.array([name is not None for name in names], dtype=np.float64)[:, None, None]
+    attenuation = tables.attenuation * full
+    return Media(
         attenuation,
         attenuation.sum(axis=1),
-        tables.emission * full[:, np.newaxis, np.newaxis],
+        tables.emission * full,
         np.append(tables.x_rays.ravel(), ELECTRON_REST_ENERGY),
     )
 
 
 def straight_share(
-    energies: FloatArray, layers: Layers, ball: float, distance: float
+    energies: FloatArray, media: Media, radii: FloatArray, *, ball: float, distance: float
 ) -> FloatArray:
     """Part of the photons that leaves without an interaction: exp(-mu x) over all ways.
 
@@ -125,8 +123,10 @@ def straight_share(
     ----------
     energies : ndarray, shape (n_lines,)
         keV.
-    layers : Layers
-        The layers.
+    media : Media
+        Materials of the layers from inside out.
+    radii : ndarray, shape (n_layers,)
+        Outer radii, cm.
     ball, distance : float
         As in :func:`leaving`.
 
@@ -135,12 +135,12 @@ def straight_share(
     ndarray, shape (n_lines,)
         Fluence at `distance` over that of the bare point source.
     """
-    lengths, weights = np.diff(layers.radii, prepend=0.0)[np.newaxis], np.ones(1)
+    lengths, weights = np.diff(radii, prepend=0.0)[np.newaxis], np.ones(1)
     if ball > 0:
-        lengths, weights = _ways_out(layers.radii, ball, distance)
+        lengths, weights = _ways_out(radii, ball, distance)
     at = np.log(energies / LOWEST_ENERGY) / np.log(HIGHEST_ENERGY / LOWEST_ENERGY)
-    grid = np.linspace(0.0, 1.0, layers.total.shape[1])
-    total = np.array([np.interp(at, grid, row) for row in layers.total])
+    grid = np.linspace(0.0, 1.0, media.total.shape[1])
+    total = np.array([np.interp(at, grid, row) for row in media.total])
     return np.asarray(weights @ np.exp(-lengths @ total))
 
 
@@ -194,4 +194,5 @@ def shared_out(
         count,
         _ROULETTE * weights * np.maximum(straight, 1e-9),
         np.random.default_rng(seed).random((energies.size, 4)),
+        np.zeros(energies.size),
     )

@@ -6,113 +6,35 @@ point nearest the centre is the only coordinate: a layer of outer radius R ends 
 b^2), and the optical depth from that point is an odd function of p.
 
 Each flight scores the chance to get outside without another interaction (last-flight estimator),
-then is made to interact inside (forced collision). No photon is absorbed: of what an interaction
-sets free - a Compton photon, two annihilation photons, K x-rays - one is followed, with the weight
-it takes to be right on average (Lux and Koblinger 1991, Monte Carlo Particle Transport Methods).
+then is made to interact inside (forced collision). What it becomes is chosen by
+:func:`~spectraloom.physics.gamma.transport.collisions.chosen`.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
 
 from spectraloom._typing import FloatArray, IntArray
-from spectraloom.physics.gamma.compton import ELECTRON_REST_ENERGY
+from spectraloom.physics.gamma.transport.collisions import (
+    BATCHES,
+    LEAST_ENERGY,
+    MOST_FLIGHTS,
+    STRETCH,
+    Media,
+    Strata,
+    chosen,
+    even_point,
+    klein_nishina,
+)
 from spectraloom.physics.gamma.transport.sampling import State, generator, uniform
-from spectraloom.physics.gamma.transport.tables import COMPTON, PAIR, PHOTO, look_up, position
+from spectraloom.physics.gamma.transport.tables import look_up, position
 
-BATCHES = 64
-"""Parts of the work, each with a tally of its own; independent of the number of threads."""
-LEAST_ENERGY = 5.0
-"""keV; photons below are given up, as they hardly leave the spot."""
-
-X_RAYS = 8
-"""K x-rays in the tables of a material."""
-
-_FOLLOW_COMPTON = 0.75  # at least, where x-rays or annihilation photons could be followed instead
-LEAST_COSINE = 0.05  # of photons that graze a sphere, whose fluence has no bound
-_MOST_FLIGHTS = 300
-_STRETCH = 0.6  # of ways outward, so that enough photons interact far out in thick layers
-_GOLDEN = np.array([0.8566748838545029, 0.733891856627126, 0.6287067210378087, 0.5385972572236101])
+LEAST_COSINE = 0.05
+"""Of photons that cross the sphere through the detector aslant, whose fluence has no bound."""
 
 ABSORBED, BORN, DROPPED, LEAKED = 0, 1, 2, 3
 """Columns of the ledger: weights that end, that secondaries add, given up, and that get out."""
-
-
-class Layers(NamedTuple):
-    """Concentric layers from inside out; a gap has no attenuation.
-
-    Attributes
-    ----------
-    radii : ndarray, shape (n_layers,)
-        Outer radii, cm.
-    attenuation : ndarray, shape (n_layers, 3, n_energies)
-        As in :class:`~spectraloom.physics.gamma.transport.tables.MaterialTables`.
-    total : ndarray, shape (n_layers, n_energies)
-        The sum of the three.
-    emission : ndarray, shape (n_layers, 8, n_energies)
-        Chances of K x-rays.
-    secondaries : ndarray, shape (n_layers * 8 + 1,)
-        Energies of K x-rays of each layer and of annihilation photons, keV.
-    """
-
-    radii: FloatArray
-    attenuation: FloatArray
-    total: FloatArray
-    emission: FloatArray
-    secondaries: FloatArray
-
-
-class Strata(NamedTuple):
-    """Photons that start, line by line.
-
-    Attributes
-    ----------
-    energies : ndarray, shape (n_lines,)
-        keV.
-    weights : ndarray, shape (n_lines,)
-        Photons that one history stands for.
-    histories : ndarray of int, shape (n_lines,)
-        How many of each line.
-    floors : ndarray, shape (n_lines,)
-        Weights below which photons play roulette, counted with their chance to get out.
-    shifts : ndarray, shape (n_lines, 4)
-        Random shifts of the sequences that the first flights are drawn from, from 0 to 1.
-    """
-
-    energies: FloatArray
-    weights: FloatArray
-    histories: IntArray
-    floors: FloatArray
-    shifts: FloatArray
-
-
-@njit(cache=True, inline="always")
-def klein_nishina(number: float, energy: float) -> tuple[float, float, float]:
-    """A Compton scattering from one random number, with a weight instead of a rejection.
-
-    The two parts r and 1/r of the cross section in r = E'/E are sampled exactly, the rest of it is
-    the weight. It needs always one number, so that neighbouring cases share their random numbers.
-
-    Returns
-    -------
-    float, float, float
-        Energy after over energy before, cosine of the angle, and weight, which is one on average.
-    """
-    a = energy / ELECTRON_REST_ENERGY
-    least = 1.0 / (1.0 + 2.0 * a)
-    log = -np.log(least)
-    flat = 0.5 * (1.0 - least * least)
-    # The whole of r + 1/r - 2u + u^2 with u = (1/r - 1) / a.
-    whole = flat + log - 2.0 / a * (log - 1.0 + least)
-    whole += (1.0 / least - least - 2.0 * log) / (a * a)
-    at = number * (log + flat)
-    ratio = np.sqrt(least * least + 2.0 * at) if at < flat else np.exp(flat - at)
-    turn = (1.0 - ratio) / (a * ratio)
-    kept = 1.0 - turn * (2.0 - turn) * ratio / (1.0 + ratio * ratio)
-    return ratio, 1.0 - turn, kept * (log + flat) / whole
 
 
 @njit(cache=True, inline="always")
@@ -147,55 +69,14 @@ def _at_depth(depth: float, ends: FloatArray, total: FloatArray) -> tuple[float,
 
 
 @njit(cache=True, inline="always")
-def _chosen(
-    layers: Layers, layer: int, energy: float, state: State
-) -> tuple[int, float, float, float]:
-    """What is followed after an interaction: -1 for a Compton photon, or a secondary.
-
-    Returns
-    -------
-    int, float, float, float
-        The choice, the factor of the weight, and the parts of the weight that end and are born.
-    """
-    step, part = position(energy)
-    photo = look_up(layers.attenuation[layer, PHOTO], step, part)
-    compton = look_up(layers.attenuation[layer, COMPTON], step, part)
-    pair = look_up(layers.attenuation[layer, PAIR], step, part)
-    total = photo + compton + pair
-    shining = 0.0
-    for ray in range(X_RAYS):
-        shining += look_up(layers.emission[layer, ray], step, part)
-    others = 2.0 * pair + photo * shining
-    ended, born = (photo + pair) / total, others / total
-    if others <= 0.0:
-        return -1, compton / total, ended, born
-    share = max(_FOLLOW_COMPTON, compton / (compton + others))
-    number = uniform(state)
-    if number < share:
-        return -1, compton / (total * share), ended, born
-    left = (number - share) / (1.0 - share) * others - 2.0 * pair
-    factor = others / (total * (1.0 - share))
-    if left < 0.0:
-        return layers.secondaries.size - 1, factor, ended, born
-    ray = 0
-    while ray < X_RAYS - 1:
-        left -= photo * look_up(layers.emission[layer, ray], step, part)
-        if left < 0.0:
-            break
-        ray += 1
-    return layer * X_RAYS + ray, factor, ended, born
-
-
-@njit(cache=True, inline="always")
-def _point(index: int, shifts: FloatArray, dimension: int) -> float:
-    """A coordinate of a sequence that fills a cube evenly (Roberts 2018), moved by a shift."""
-    at = shifts[dimension] + (index + 1) * _GOLDEN[dimension]
-    return at - np.floor(at)
-
-
-@njit(cache=True, inline="always")
 def _way_out(
-    layers: Layers, energy: float, radius: float, cosine: float, ends: FloatArray, total: FloatArray
+    media: Media,
+    radii: FloatArray,
+    energy: float,
+    radius: float,
+    cosine: float,
+    ends: FloatArray,
+    total: FloatArray,
 ) -> tuple[float, float, float]:
     """Square of the least distance from the centre, depth of the place, and depth still to pass.
 
@@ -204,8 +85,8 @@ def _way_out(
     step, part = position(energy)
     across = radius * radius * (1.0 - cosine * cosine)
     for layer in range(ends.size):
-        total[layer] = look_up(layers.total[layer], step, part)
-        ends[layer] = np.sqrt(max(layers.radii[layer] * layers.radii[layer] - across, 0.0))
+        total[layer] = look_up(media.total[layer], step, part)
+        ends[layer] = np.sqrt(max(radii[layer] * radii[layer] - across, 0.0))
     here = _depth(radius * cosine, ends, total)
     return across, here, _depth(ends[-1], ends, total) - here
 
@@ -219,7 +100,8 @@ def _turned(cosine: float, angle: float, turn: float) -> float:
 
 @njit(cache=True)
 def _follow(
-    layers: Layers,
+    media: Media,
+    radii: FloatArray,
     photon: tuple[float, float, float, float],
     least: float,
     index: int,
@@ -232,10 +114,10 @@ def _follow(
 ) -> None:
     """One history; `photon` is energy, weight, radius and cosine."""
     energy, weight, radius, cosine = photon
-    ends, total = np.empty(layers.radii.size), np.empty(layers.radii.size)
+    ends, total = np.empty(radii.size), np.empty(radii.size)
     tag = -1
-    for flight in range(_MOST_FLIGHTS):
-        across, here, way = _way_out(layers, energy, radius, cosine, ends, total)
+    for flight in range(MOST_FLIGHTS):
+        across, here, way = _way_out(media, radii, energy, radius, cosine, ends, total)
         through = weight * np.exp(-way)
         ledger[LEAKED] += through
         if tag >= 0:
@@ -247,18 +129,18 @@ def _follow(
             weight *= 2.0
         if way <= 0.0:
             return
-        number = uniform(state) if flight else _point(index, shifts, 0)
-        short = 1.0 - _STRETCH * max(cosine, 0.0)
+        number = uniform(state) if flight else even_point(index, shifts, 0)
+        short = 1.0 - STRETCH * max(cosine, 0.0)
         deep = -np.log1p(number * np.expm1(-short * way)) / short
         weight *= np.exp((short - 1.0) * deep) * -np.expm1(-short * way) / short
         at, layer = _at_depth(here + deep, ends, total)
-        radius = min(np.sqrt(across + at * at), layers.radii[-1])
+        radius = min(np.sqrt(across + at * at), radii[-1])
         cosine = 0.0 if radius == 0.0 else min(max(at / radius, -1.0), 1.0)
-        choice, factor, ended, born = _chosen(layers, layer, energy, state)
+        choice, factor, ended, born = chosen(media, layer, energy, state)
         ledger[ABSORBED] += weight * ended
         ledger[BORN] += weight * born
         weight *= factor
-        number = uniform(state) if flight else _point(index, shifts, 1)
+        number = uniform(state) if flight else even_point(index, shifts, 1)
         turn = uniform(state)
         if choice < 0:
             ratio, angle, fair = klein_nishina(number, energy)
@@ -267,8 +149,8 @@ def _follow(
             cosine = _turned(cosine, angle, turn)
             tag = bins[int(energy)]
         else:
-            energy, cosine = layers.secondaries[choice], 2.0 * number - 1.0
-            tag = scores.size - layers.secondaries.size + choice
+            energy, cosine = media.secondaries[choice], 2.0 * number - 1.0
+            tag = scores.size - media.secondaries.size + choice
         if energy < LEAST_ENERGY:
             break
     ledger[DROPPED] += weight
@@ -276,7 +158,8 @@ def _follow(
 
 @njit(cache=True, parallel=True)
 def follow_out(
-    layers: Layers,
+    media: Media,
+    radii: FloatArray,
     strata: Strata,
     ball: float,
     distance: float,
@@ -288,8 +171,10 @@ def follow_out(
 
     Parameters
     ----------
-    layers : Layers
-        The layers.
+    media : Media
+        Materials of the layers from inside out.
+    radii : ndarray, shape (n_layers,)
+        Outer radii, cm.
     strata : Strata
         What starts.
     ball : float
@@ -307,11 +192,11 @@ def follow_out(
     Returns
     -------
     ndarray, shape (BATCHES, n_bins + n_secondaries)
-        Photons per bin and per line of `layers.secondaries`, in parts.
+        Photons per bin and per line of `media.secondaries`, in parts.
     ndarray, shape (BATCHES, 4)
         The ledger.
     """
-    scores = np.zeros((BATCHES, n_bins + layers.secondaries.size))
+    scores = np.zeros((BATCHES, n_bins + media.secondaries.size))
     ledger = np.zeros((BATCHES, 4))
     for batch in prange(BATCHES):
         for line in range(strata.energies.size):
@@ -321,10 +206,11 @@ def follow_out(
                 state = generator(seed, line * 4294967296 + index)
                 photon = (energy, weight, 0.0, 1.0)
                 if ball > 0.0:
-                    radius = ball * np.cbrt(_point(index, shifts, 2))
-                    photon = (energy, weight, radius, 2.0 * _point(index, shifts, 3) - 1.0)
+                    radius = ball * np.cbrt(even_point(index, shifts, 2))
+                    photon = (energy, weight, radius, 2.0 * even_point(index, shifts, 3) - 1.0)
                 _follow(
-                    layers,
+                    media,
+                    radii,
                     photon,
                     least,
                     index,
