@@ -131,3 +131,23 @@ def test_impossible_lists_are_refused() -> None:
     for interval in (0.0, -1.0, np.nan, 1e-12):
         with pytest.raises(DataError, match="interval"):
             counts.to_spectra(interval)
+
+
+@pytest.mark.parametrize(
+    ("times", "channels", "busy", "message"),
+    [
+        ([0.1, 0.2], [1], [], "equal length"),
+        ([0.1], [1], [0.1, 0.2], "two columns"),
+        ([0.2, 0.1], [1, 1], [], "times must not fall"),
+        ([0.1, 1.2], [1, 1], [], "times must not fall"),
+        ([np.nan], [1], [], "times must not fall"),
+        ([0.1], [1], [[0.1, 0.3], [0.2, 0.4]], "busy must not fall"),
+        ([0.1], [128], [], "outside of the axis"),
+        ([0.1], [-1], [], "outside of the axis"),
+    ],
+)
+def test_lists_that_are_none_are_refused(
+    times: list[float], channels: list[int], busy: list[list[float]], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        ListMode(np.array(times), np.array(channels), AXIS, 1.0, np.array(busy or np.empty((0, 2))))

@@ -12,7 +12,7 @@ from spectraloom.data import Axis, Spectra
 from spectraloom.errors import AxisError, DataError
 from spectraloom.generate.list_mode_kernel import record
 
-_MOST_PULSES = 10**9
+_MOST_PULSES = 10**8  # some gigabytes
 _MOST_INTERVALS = 10**7
 
 
@@ -33,6 +33,11 @@ class ListMode:
     busy : ndarray, shape (m, 2)
         Begin and end of every time in which no count could be recorded, seconds; they follow one
         another and do not overlap.
+
+    Raises
+    ------
+    DataError
+        If shapes do not agree, times fall or lie outside of the duration, or a channel is not one.
     """
 
     times: FloatArray
@@ -42,6 +47,18 @@ class ListMode:
     busy: FloatArray
 
     def __post_init__(self) -> None:
+        n, m = len(self.times), len(self.busy)
+        if self.times.shape != (n,) or self.channels.shape != (n,) or self.busy.shape != (m, 2):
+            raise DataError(
+                "times and channels are lists of equal length and busy has two columns; got shapes "
+                f"{self.times.shape}, {self.channels.shape} and {self.busy.shape}"
+            )
+        for name, moments in (("times", self.times), ("busy", self.busy.ravel())):
+            steps = np.diff(moments, prepend=0.0, append=self.duration)
+            if not (np.isfinite(self.duration) and (steps >= 0).all()):
+                raise DataError(f"{name} must not fall, from 0 s to the end at {self.duration:g} s")
+        if n and not (self.channels.min() >= 0 and self.channels.max() < self.axis.n_channels):
+            raise DataError(f"there are channels outside of the axis: {self.axis.describe()}")
         for array in (self.times, self.channels, self.busy):
             array.flags.writeable = False
 
