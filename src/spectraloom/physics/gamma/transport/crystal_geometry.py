@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from spectraloom._typing import FloatArray, IntArray
+from spectraloom.physics.gamma.transport.compiling import inlined, part
 from spectraloom.physics.gamma.transport.sampling import State, turned, uniform
 
 FRONT, AROUND, POINT = 0, 1, 2
@@ -40,7 +40,7 @@ class Geometry(NamedTuple):
     outline: FloatArray
 
 
-@njit(cache=True, inline="always")
+@inlined
 def holds(is_round: bool, solid: FloatArray, x: float, y: float, z: float) -> bool:
     """Whether a point lies in a solid."""
     if z < solid[2] or z > solid[3]:
@@ -50,7 +50,7 @@ def holds(is_round: bool, solid: FloatArray, x: float, y: float, z: float) -> bo
     return abs(x) <= solid[0] and abs(y) <= solid[1]
 
 
-@njit(cache=True, inline="always")
+@inlined
 def solid_at(geometry: Geometry, x: float, y: float, z: float) -> int:
     """The last solid that holds a point, or -1."""
     for solid in range(len(geometry.solids) - 1, -1, -1):
@@ -59,7 +59,7 @@ def solid_at(geometry: Geometry, x: float, y: float, z: float) -> int:
     return -1
 
 
-@njit(cache=True)
+@part
 def way_out(
     is_round: bool,
     solid: FloatArray,
@@ -88,7 +88,7 @@ def way_out(
     return max(length, 0.0)
 
 
-@njit(cache=True)
+@part
 def way_in(
     solid: FloatArray, at: tuple[float, float, float], towards: tuple[float, float, float]
 ) -> float:
@@ -114,7 +114,7 @@ def way_in(
     return np.inf if enter >= leave else enter
 
 
-@njit(cache=True)
+@part
 def clearance(geometry: Geometry, x: float, y: float, z: float) -> float:
     """At most the distance from a point in the active crystal to its surface."""
     solid = geometry.solids[geometry.active]
@@ -129,7 +129,7 @@ def clearance(geometry: Geometry, x: float, y: float, z: float) -> float:
     return length
 
 
-@njit(cache=True)
+@part
 def entry(
     state: State, geometry: Geometry, incidence: int, distance: float
 ) -> tuple[float, float, float, float, float, float]:
@@ -166,7 +166,7 @@ def entry(
     return x, sign * up, z, u, -sign * w, v
 
 
-@njit(cache=True)
+@part
 def _from_point(
     state: State, geometry: Geometry, distance: float
 ) -> tuple[float, float, float, float, float, float]:

@@ -17,10 +17,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from spectraloom._typing import FloatArray, IntArray
 from spectraloom.physics.gamma.compton import ELECTRON_REST_ENERGY
+from spectraloom.physics.gamma.transport.compiling import inlined, kernel, part
 from spectraloom.physics.gamma.transport.crystal_geometry import (
     Geometry,
     clearance,
@@ -50,6 +50,7 @@ from spectraloom.physics.gamma.transport.tables import COMPTON, PHOTO, look_up, 
 _LEAST_PHOTON = 4.0  # keV; softer photons deposit on the spot
 _LEAST_ELECTRON = 100.0  # keV; softer ones go less than 0.02 mm in a crystal and hardly radiate
 _SAME_ENERGY = 1e-6  # keV; sums of the energies of one history differ by rounding only
+_COLUMNS = 7  # place, direction and energy of a photon
 _STACK = 64  # photons that wait; a cascade from 10 MeV makes a handful
 
 SIGNAL, ELSEWHERE, AWAY = 0, 1, 2
@@ -100,7 +101,7 @@ class Bins(NamedTuple):
     first: IntArray
 
 
-@njit(cache=True)
+@inlined
 def _fly(
     state: State, geometry: Geometry, physics: Physics, photon: FloatArray, forced: float
 ) -> int:
@@ -127,7 +128,7 @@ def _fly(
             return solid
 
 
-@njit(cache=True)
+@part
 def _put(
     stack: FloatArray,
     count: int,
@@ -143,7 +144,7 @@ def _put(
     return count + 1
 
 
-@njit(cache=True)
+@inlined
 def _left_by(
     geometry: Geometry,
     physics: Physics,
@@ -162,7 +163,7 @@ def _left_by(
     return energy_after(energy, length / longest)
 
 
-@njit(cache=True)
+@inlined
 def _electron(
     state: State,
     geometry: Geometry,
@@ -192,7 +193,7 @@ def _electron(
     return count
 
 
-@njit(cache=True)
+@inlined
 def _absorb(
     state: State, physics: Physics, material: int, stack: FloatArray, count: int, photon: FloatArray
 ) -> tuple[float, int]:
@@ -212,7 +213,7 @@ def _absorb(
     return energy, count
 
 
-@njit(cache=True)
+@inlined
 def _collide(
     state: State,
     geometry: Geometry,
@@ -229,7 +230,7 @@ def _collide(
     step, part = position(before)
     draw = uniform(state) * look_up(physics.total[material], step, part)
     draw -= look_up(physics.attenuation[material, PHOTO], step, part)
-    pairs = 1
+    tracks = 1
     if draw < 0.0:
         released, count = _absorb(state, physics, material, stack, count, photon)
         after = 0.0
@@ -247,7 +248,7 @@ def _collide(
         norm = 1.0 / np.sqrt(max(x * x + y * y + z * z, 1e-300))
         towards = (x * norm, y * norm, z * norm)
     else:
-        pairs = 2
+        tracks = 2
         released = before - 2.0 * ELECTRON_REST_ENERGY
         after = 0.0
         u, v, w = isotropic(state)
@@ -257,29 +258,29 @@ def _collide(
     if not signal:
         sums[ELSEWHERE] += released
         return count
-    share = released if pairs == 1 else released * uniform(state)
-    count = _electron(state, geometry, physics, stack, count, photon, towards, share, sums)
-    if pairs == 2:
-        share = released - share
+    share = released if tracks == 1 else released * uniform(state)
+    for _ in range(tracks):
         count = _electron(state, geometry, physics, stack, count, photon, towards, share, sums)
+        share = released - share
     return count
 
 
-@njit(cache=True)
+@inlined
 def _history(
     state: State,
     geometry: Geometry,
     physics: Physics,
     stack: FloatArray,
+    photon: FloatArray,
     forced: float,
     sums: FloatArray,
 ) -> None:
     """Follow the photon on the stack and all that come from it; where their energy ends."""
-    photon = np.empty(7)
     count = 1
     while count > 0:
         count -= 1
-        photon[:] = stack[count]
+        for column in range(_COLUMNS):
+            photon[column] = stack[count, column]
         while photon[6] > 0.0:
             solid = _fly(state, geometry, physics, photon, forced)
             forced = 0.0
@@ -292,7 +293,7 @@ def _history(
                 break
 
 
-@njit(cache=True)
+@inlined
 def _place(signal: float, bins: Bins) -> int:
     """Number of the peak or bin, peaks first, that a deposit counts in."""
     peaks, knots = bins.peaks, bins.knots
@@ -307,7 +308,7 @@ def _place(signal: float, bins: Bins) -> int:
     return len(peaks) + bins.first[segment] + min(int(part * number), number - 1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def deposits(
     energy: float,
     geometry: Geometry,
@@ -344,14 +345,58 @@ def deposits(
         keV in the active crystal, elsewhere in the detector and away from it, of the photons that
         meet at least one end of a step in the outline.
     """
-    state = generator(seed, batch)
     counts = np.zeros(len(bins.peaks) + bins.first[-1])
-    energies, sums = np.zeros(3), np.empty(3)
-    stack = np.empty((_STACK, 7))
+    energies = np.zeros(3)
+    _histories(
+        energy,
+        geometry,
+        physics,
+        (incidence, distance),
+        bins,
+        histories,
+        (generator(seed, batch), np.empty((_STACK, _COLUMNS)), np.empty(_COLUMNS), np.empty(3)),
+        (counts, energies),
+    )
+    return counts, energies
+
+
+@part
+def _histories(
+    energy: float,
+    geometry: Geometry,
+    physics: Physics,
+    incidence: tuple[int, float],
+    bins: Bins,
+    histories: int,
+    work: tuple[State, FloatArray, FloatArray, FloatArray],
+    tallies: tuple[FloatArray, FloatArray],
+) -> None:
+    """Follow the photons of `deposits` and add to its tallies."""
+    geometry = Geometry(
+        geometry.is_round,
+        geometry.solids,
+        geometry.material,
+        geometry.active,
+        geometry.hole,
+        geometry.outline,
+    )
+    physics = Physics(
+        physics.attenuation,
+        physics.total,
+        physics.majorant,
+        physics.x_rays,
+        physics.emission,
+        physics.density,
+        physics.number,
+    )
+    bins = Bins(bins.peaks, bins.knots, bins.first)
+    state, stack = work[0], work[1]
+    photon, sums = work[2], work[3]
+    counts, energies = tallies[0], tallies[1]
     step, part = position(energy)
     majorant = look_up(physics.majorant, step, part)
     for _ in range(histories):
-        x, y, z, u, v, w = entry(state, geometry, incidence, distance)
+        x, y, z, u, v, w = entry(state, geometry, incidence[0], incidence[1])
         length = way_out(geometry.is_round, geometry.outline, (x, y, z), (u, v, w))
         weight = -np.expm1(-majorant * length)
         if weight <= 0.0:
@@ -359,10 +404,11 @@ def deposits(
         first = stack[0]
         first[0], first[1], first[2], first[3], first[4], first[5] = x, y, z, u, v, w
         first[6] = energy
-        sums[:] = 0.0
+        for end in range(3):
+            sums[end] = 0.0
         forced = -np.log1p(-weight * uniform(state)) / majorant
-        _history(state, geometry, physics, stack, forced, sums)
-        energies += weight * sums
+        _history(state, geometry, physics, stack, photon, forced, sums)
+        for end in range(3):
+            energies[end] += weight * sums[end]
         if sums[SIGNAL] > 0.0:
             counts[_place(sums[SIGNAL], bins)] += weight
-    return counts, energies

@@ -15,10 +15,10 @@ doi:10.1080/14786442308565244).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from spectraloom.physics.gamma.elements import elements
 from spectraloom.physics.gamma.materials import Material
+from spectraloom.physics.gamma.transport.compiling import part
 from spectraloom.physics.gamma.transport.sampling import State, uniform
 
 LEAST_BREMSSTRAHLUNG = 30.0
@@ -41,7 +41,7 @@ def mean_atomic_number(made_of: Material) -> float:
     return sum(amount * elements()[symbol].atomic_number for amount, symbol in amounts) / whole
 
 
-@njit(cache=True)
+@part
 def extrapolated_range(energy: float) -> float:
     """Range of electrons after Katz and Penfold, g/cm2; energy in keV."""
     mev = energy / 1000.0
@@ -51,7 +51,7 @@ def extrapolated_range(energy: float) -> float:
     return _SCALE * np.exp((_POWER - _CURVE * log) * log)
 
 
-@njit(cache=True)
+@part
 def energy_of_range(mass: float) -> float:
     """Energy of electrons with that range, keV; the inverse of `extrapolated_range`."""
     if mass > _SLOPE * _BEND - _OFFSET:
@@ -60,13 +60,13 @@ def energy_of_range(mass: float) -> float:
     return 1000.0 * np.exp((_POWER - root) / (2.0 * _CURVE))
 
 
-@njit(cache=True)
+@part
 def reach(energy: float, density: float) -> float:
     """How far an electron goes straight, cm; energy in keV, density in g/cm3."""
     return _STRAIGHT * extrapolated_range(energy) / density
 
 
-@njit(cache=True)
+@part
 def energy_after(energy: float, part: float) -> float:
     """Energy left after a part, from 0 to 1, of the reach, keV."""
     if part >= 1.0:
@@ -74,7 +74,7 @@ def energy_after(energy: float, part: float) -> float:
     return min(energy_of_range((1.0 - part) * extrapolated_range(energy)), energy)
 
 
-@njit(cache=True)
+@part
 def bremsstrahlung_photons(energy: float, number: float) -> float:
     """Expected number of photons above the least one that a stopped electron gives."""
     radiated = _RADIATED * number * energy
@@ -83,7 +83,7 @@ def bremsstrahlung_photons(energy: float, number: float) -> float:
     return 2.0 * part * (np.log(ratio) - 1.0 + 1.0 / ratio)
 
 
-@njit(cache=True)
+@part
 def bremsstrahlung(state: State, energy: float) -> float:
     """Energy of a photon above the least one, keV, after Kramers."""
     log = np.log(energy / LEAST_BREMSSTRAHLUNG)
