@@ -138,7 +138,7 @@ def detector_counts(flux: Flux, detector: GammaDetector, *, distance: float) -> 
     DataError
         If an energy is above those of the tables.
     """
-    incidence, weakened = _from_where(detector, distance)
+    incidence, weakened = from_where(detector.crystal, distance)
     counts = _line_counts(detector, incidence, flux.energies, flux.direct)
     counts += _bin_counts(detector, incidence, flux.front)
     around = flux.around + detector.backscatter * turned_back(flux)
@@ -176,9 +176,17 @@ def _backward_of_bins() -> FloatArray:
     return _backward(PHOTON_ENERGIES)
 
 
-def _from_where(detector: GammaDetector, distance: float) -> tuple[Incidence, float]:
-    """How photons of a source come in, and the fluence inside over that at the front."""
-    size = detector.crystal.size
+def from_where(crystal: Crystal, distance: float) -> tuple[Incidence, float]:
+    """How photons of a source come in, and the fluence inside over that at the front.
+
+    Parameters
+    ----------
+    crystal : Crystal
+        The crystal.
+    distance : float
+        From the source to the front of the housing, cm.
+    """
+    size = crystal.size
     if distance < _NEAR * max(size):
         return float(distance), 1.0
     # A far source: parallel, but weaker at the middle of the crystal than at the window.
