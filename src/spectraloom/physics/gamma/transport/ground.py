@@ -86,7 +86,7 @@ def ground_flux(
     height: float = 100.0,
     relaxation: float = 0.3,
     soil: str = "soil",
-    histories: int = 1_000_000,
+    histories: int = 500_000,
     seed: int = 0,
 ) -> GroundFlux:
     """Flux at some height above flat ground.
@@ -121,9 +121,12 @@ def ground_flux(
     LabelError
         If the place is none of the three.
     DataError
-        If an energy is out of range, lines are missing, or a length is not above zero.
+        If an energy is out of range, lines are missing, or a length or the number of histories is
+        not above zero.
     """
     at, photons = _checked(energies, born, place, height, relaxation)
+    if histories < 1:
+        raise DataError(f"at least one history is needed; got {histories}")
     ground, air = material(soil), material("air")
     depth = relaxation / ground.require_density()
     chosen, weights = _starts(at, photons, histories)
