@@ -164,10 +164,48 @@ def left_out_errors(
 ) -> dict[str, float]:
     """Relative error of the signature of every source, at values it was not built from.
 
+    What the deviance of :func:`left_out_excess` is per count, is the squared relative error of the
+    model, noise of the spectra aside.
+
+    Parameters
+    ----------
+    spectra, build, deformation, labels
+        As in :func:`left_out_excess`.
+
+    Returns
+    -------
+    dict of str to float
+        Root of the mean excess per count, zero where there is none; without the sources that were
+        seen at fewer than three values.
+
+    Raises
+    ------
+    FitError
+        If the spectra are no counts, or no source has three values to leave one out.
+    """
+    excess = left_out_excess(spectra, build, deformation=deformation, labels=labels)
+    per_count = excess / np.maximum(spectra.values.sum(axis=1), 1.0)
+    given = single_labels(spectra, labels)
+    judged = {str(name): per_count[(given == name) & np.isfinite(excess)] for name in set(given)}
+    return {
+        name: float(np.sqrt(max(judged[name].mean(), 0.0)))
+        for name in sorted(judged)
+        if len(judged[name])
+    }
+
+
+def left_out_excess(
+    spectra: Spectra,
+    build: Callable[[Spectra], SignatureModel],
+    *,
+    deformation: str = "thickness",
+    labels: str = "labels",
+) -> FloatArray:
+    """Deviance beyond chance of every spectrum, by signatures it was not built from.
+
     Of each source, every fifth value of the deformation (but for its first and its last) is left
     out in turn, the signatures are built from the others, and the spectra left out are fitted with
-    their source alone. What their deviance exceeds chance by, per count, is the squared relative
-    error of the model, noise of the spectra aside.
+    their source alone.
 
     Parameters
     ----------
@@ -182,9 +220,9 @@ def left_out_errors(
 
     Returns
     -------
-    dict of str to float
-        Root of the mean excess per count, zero where there is none; without the sources that were
-        seen at fewer than three values.
+    ndarray, shape (n,)
+        Below zero where a spectrum is nearer than chance would have it; nan at the first and the
+        last value of each source, which are never left out.
 
     Raises
     ------
@@ -198,24 +236,20 @@ def left_out_errors(
     # Sources may have been measured at values of their own: the folds are those of each source, so
     # that all keep their ends, and none is left out as a whole.
     inner = {str(name): np.unique(values[given == name])[1:-1] for name in np.unique(given)}
-    excess: dict[str, list[FloatArray]] = {name: [] for name, some in inner.items() if len(some)}
-    if not excess:
+    if not any(len(some) for some in inner.values()):
         raise FitError(f"leaving one out takes three values of {deformation} at least")
+    excess = np.full(len(spectra), np.nan)
     for fold in range(min(_FOLDS, max(len(some) for some in inner.values()))):
         out = np.zeros(len(values), dtype=bool)
         for name, some in inner.items():
             out |= (given == name) & np.isin(values, some[fold::_FOLDS])
         model = build(spectra[~out])
         table = manifold_table(model, None, spectra.axis.edges)
-        for name, found in excess.items():
+        for name in inner:
             rows = np.flatnonzero(out & (given == name))
             if not len(rows):
                 continue
             fit = fit_manifold(spectra[rows], table, names=[name])
             mean, _ = chance_of_deviance(fit)
-            totals = np.maximum(fit.observed.sum(axis=1), 1.0)
-            found.append((fit.deviance - mean) / totals)
-    return {
-        name: float(np.sqrt(max(np.concatenate(found).mean(), 0.0)))
-        for name, found in excess.items()
-    }
+            excess[rows] = fit.deviance - mean
+    return excess
