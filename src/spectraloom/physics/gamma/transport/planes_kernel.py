@@ -152,24 +152,34 @@ def _flown_in_air(
     begins: FloatArray,
     ends: FloatArray,
 ) -> tuple[float, int, float]:
-    """A flight that ends in air: even in the angle under which the detector sees its line."""
+    """A flight that ends in air.
+
+    Half of the ends are even in the angle under which the detector sees the line, the others fall
+    with the square of the way, so that no photon that flies on has a weight without bound.
+    """
     x, y, z, u, v, w = photon
     last = begins.size - 1
+    low, high, scale = begins[last], ends[last], planes.distance
     along = planes.distance - z
     foot = along * w - x * u - y * v
     off = np.sqrt(max(x * x + y * y + along * along - foot * foot, 0.0)) + 1e-6
-    first = np.arctan((begins[last] - foot) / off)
-    whole = np.arctan((ends[last] - foot) / off) - first
-    apart = off * np.tan(first + number * whole)
-    way = foot + apart
-    if not begins[last] <= way < ends[last]:
+    first = np.arctan((low - foot) / off)
+    whole = np.arctan((high - foot) / off) - first
+    begin, reach = low / (low + scale), high / (high + scale) - low / (low + scale)
+    if number < 0.5:
+        way = foot + off * np.tan(first + 2.0 * number * whole)
+    else:
+        drawn = begin + (2.0 * number - 1.0) * reach
+        way = scale * drawn / (1.0 - drawn)
+    if not low <= way < high:
         return 0.0, last, 0.0
     for plate in range(last - 1):
         if begins[plate] <= way < ends[plate]:
             return 0.0, last, 0.0
     solid, air = _passed(way, begins, ends, total)
-    factor = total[last] * np.exp(-solid - air) * whole * (off * off + apart * apart) / off
-    return way, last, factor / to_air
+    density = 0.5 * off / (whole * (off * off + (way - foot) ** 2))
+    density += 0.5 * scale / (reach * (way + scale) ** 2)
+    return way, last, total[last] * np.exp(-solid - air) / (density * to_air)
 
 
 @njit(cache=True, inline="always")
@@ -210,7 +220,9 @@ def _flown(
     if solid <= 1e-12 or air <= 0.0:
         to_air = 1.0 if air > 0.0 else 0.0
     if uniform(state) >= to_air:
-        short = 1.0 - STRETCH * max(photon[5], 0.0)
+        # Only plates are to be passed; in the floor longer flights would lead away.
+        through = ends[last - 1] <= begins[last - 1]
+        short = 1.0 - STRETCH * max(photon[5], 0.0) if through else 1.0
         depth = -np.log1p(number * np.expm1(-short * solid)) / short
         factor = np.exp((short - 1.0) * depth) * -np.expm1(-short * solid) / short
         way, part = _in_solid(depth, inside, photon[5], begins, ends, total)
