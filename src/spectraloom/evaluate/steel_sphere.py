@@ -158,7 +158,7 @@ def _about(trial: SphereTrial) -> dict[str, Any]:
             }
             for one in protocols_of(trial)
         },
-        "knots_chosen": "least error at training thicknesses that were left out in turn",
+        "knots_chosen": "fewest that predict training thicknesses left out in turn as well as any",
         "rmse_over_crb": "geometric mean over components; the bound knows the true shapes and has "
         "to find one common thickness",
         "reference": "the alternating scheme runs on the first spectra only; nnls and Poisson at "
