@@ -14,12 +14,17 @@ from spectraloom.physics.gamma.compton import (
     scattered_fractions,
 )
 from spectraloom.physics.gamma.crystal import Crystal
-from spectraloom.physics.gamma.elements import element_cross_sections
+from spectraloom.physics.gamma.elements import (
+    HIGHEST_ENERGY,
+    LOWEST_ENERGY,
+    element_cross_sections,
+)
 from spectraloom.physics.gamma.fluorescence import k_shells
 from spectraloom.physics.gamma.materials import material
 from spectraloom.physics.gamma.transport.crystal_geometry import AROUND, FRONT, POINT
 from spectraloom.physics.gamma.transport.crystal_kernel import AWAY, SIGNAL, Bins, deposits
 from spectraloom.physics.gamma.transport.response_matrix import geometry, physics
+from spectraloom.physics.gamma.transport.tables import PAIR, PHOTO
 
 BARE = Crystal(window=(), side=())
 COAXIAL = Crystal(
@@ -145,6 +150,30 @@ def test_annihilation_photons_that_escape_make_lines(missing: float) -> None:
     counts, _ = run(BARE, energy, Bins(np.zeros(0), knots, np.arange(7)), histories=200_000)
     # The bin of the line, 2 keV wide, against its neighbours, 4 keV wide.
     assert counts[3] > 5 * max(counts[2], counts[4])
+
+
+def test_annihilation_photons_fly_apart() -> None:
+    """From a pair at the very surface one goes in and one goes out, whatever their direction."""
+    energy = 2614.5
+    shape, made_of = geometry(Crystal(size=(100.0, 50.0), window=(), side=()))
+    tables = physics(BARE, made_of)
+    hard = np.geomspace(LOWEST_ENERGY, HIGHEST_ENERGY, tables.majorant.size) > 2000.0
+    # Pairs within a tenth of a micrometre, then photoelectric effect within millimetres.
+    attenuation = np.zeros_like(tables.attenuation)
+    attenuation[:, PAIR, hard], attenuation[:, PHOTO, ~hard] = 1e5, 10.0
+    total = attenuation.sum(axis=1)
+    tables = tables._replace(
+        attenuation=attenuation,
+        total=total,
+        majorant=total[0],
+        x_rays=np.zeros_like(tables.x_rays),
+        density=1e12,
+        number=0.0,
+    )
+    single = energy - ELECTRON_REST_ENERGY
+    bins = even_bins(energy, 1, (energy, single, single - ELECTRON_REST_ENERGY))
+    counts, _ = deposits(energy, shape, tables, FRONT, 0.0, bins, 20_000, 1, 0)
+    assert counts[1] / counts.sum() > 0.97
 
 
 def test_x_rays_of_iodine_escape_with_28_6_kev() -> None:
