@@ -4,5 +4,29 @@ from __future__ import annotations
 
 from spectraloom.generate.demo import DEMO_NUCLIDES, DEMO_UNKNOWN, demo_detectors, demo_sets
 from spectraloom.generate.gamma import simulate_gamma
+from spectraloom.generate.scene import (
+    Scene,
+    SceneBackground,
+    SceneDrift,
+    ScenePass,
+    SceneSource,
+)
+from spectraloom.generate.scene_spectra import simulate_scene
+from spectraloom.generate.scene_toml import read_scene, ready_scene, scenes
 
-__all__ = ["DEMO_NUCLIDES", "DEMO_UNKNOWN", "demo_detectors", "demo_sets", "simulate_gamma"]
+__all__ = [
+    "DEMO_NUCLIDES",
+    "DEMO_UNKNOWN",
+    "Scene",
+    "SceneBackground",
+    "SceneDrift",
+    "ScenePass",
+    "SceneSource",
+    "demo_detectors",
+    "demo_sets",
+    "read_scene",
+    "ready_scene",
+    "scenes",
+    "simulate_gamma",
+    "simulate_scene",
+]
