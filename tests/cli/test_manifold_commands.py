@@ -123,7 +123,7 @@ def test_evaluate_judges_amounts_and_thickness(run: Run, folder: Path) -> None:
     assert told["thickness"]["median_error"] < 0.2
     assert told["thickness"]["unit"] == "cm"
     said = " ".join(run("evaluate", *files).out.split())
-    assert "in the 95 % interval" in said
+    assert "are in the 95 % interval" in said
 
 
 def test_few_values_of_the_deformation_are_remarked(run: Run, folder: Path, tmp_path: Path) -> None:

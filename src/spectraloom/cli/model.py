@@ -258,6 +258,7 @@ def evaluate(
     """
     from spectraloom.analyze import SupervisedNMF, load
     from spectraloom.workflow import attribution, evaluation_report, judge, read_prepared
+    from spectraloom.workflow.manifold_scores import deforming_texts
     from spectraloom.workflow.target import require_folder
 
     page = None if report is None else require_folder(report) / "report.html"
@@ -282,6 +283,8 @@ def evaluate(
         print_json({**judged.to_dict(), **made(page, owner)})
         return
     print_scores([judged])
+    for text in deforming_texts(judged.to_dict()):
+        print_text(text)
     print_pairs(made(page))
     print_attribution(owner)
 

@@ -129,25 +129,9 @@ def print_scores(judged: Iterable[Any]) -> None:
         "none besides. flagged: called an outlier."
     )
     for one in judged:
-        told = one.to_dict()
-        for name, found in told.items():
-            if isinstance(found, dict) and "coverage" in found:
-                print_text(f"{one.name}: {_judged_text(name, found)}.")
-        strange = told["not_in_model"]
+        strange = one.to_dict()["not_in_model"]
         if strange:
             print_text(f"{one.name}: the model was never shown {', '.join(strange)}.")
-
-
-def _judged_text(name: str, found: dict[str, Any]) -> str:
-    """How right amounts or a deformation are, in words."""
-    unit = found.get("unit", "")
-    off = (
-        f"mean error {percent(found['mean_relative_error'])}"
-        if "mean_relative_error" in found
-        else f"median error {found['median_error']:.2g} {unit}".rstrip()
-    )
-    held = percent(found["coverage"])
-    return f"{clean(name)} of {found['n']:,} found, {off}, {held} in the 95 % interval"
 
 
 def print_result(result: Result, spectra: Spectra, model: Any, most: int = 20) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,30 @@ def deforming_scores(model: object, spectra: Spectra, result: Result) -> dict[st
     if not isinstance(model, ManifoldUnmixer):
         return {}
     return {**_amount_scores(model, spectra, result), **_deformation_scores(model, spectra, result)}
+
+
+def deforming_texts(scores: Mapping[str, Any]) -> list[str]:
+    """What :func:`deforming_scores` found, a sentence each.
+
+    Parameters
+    ----------
+    scores : mapping
+        May hold other scores, too.
+    """
+    texts = []
+    for name, one in scores.items():
+        if not isinstance(one, dict) or "coverage" not in one:
+            continue
+        off = (
+            f"mean error {one['mean_relative_error']:.1%}"
+            if "mean_relative_error" in one
+            else f"median error {one['median_error']:.2g} {one['unit']}".rstrip()
+        )
+        texts.append(
+            f"{name} of what was found ({one['n']:,}): {off}; {one['coverage']:.1%} are in the "
+            "95 % interval."
+        )
+    return texts
 
 
 def _amount_scores(model: ManifoldUnmixer, spectra: Spectra, result: Result) -> dict[str, Any]:
