@@ -23,13 +23,13 @@ from spectraloom.workflow.identify_sections import (
 )
 from spectraloom.workflow.left_out import LeftOut
 from spectraloom.workflow.manifold import ManifoldTraining
+from spectraloom.workflow.manifold_scores import deforming_texts
 from spectraloom.workflow.manifold_sections import (
     signatures_section,
     tried_section,
     unmixed_examples,
     unmixed_section,
 )
-from spectraloom.workflow.manifold_scores import deforming_texts
 from spectraloom.workflow.report import Report, Section, Text
 from spectraloom.workflow.sections import (
     explore_section,
