@@ -85,8 +85,8 @@ def deformation_of(
     column = spectra.columns[name]
     if column.dtype.kind not in "iuf":
         raise FitError(
-            f"the column {name!r} holds text, such as {str(column[0])!r}: numbers in one unit are "
-            "expected"
+            f"the column {name!r} holds text, such as {str(column[0])!r}: numbers are expected, "
+            "all in one unit"
             if column.dtype.kind in "OUS"
             else f"the column {name!r} holds {column.dtype}: numbers are expected"
         )
