@@ -79,7 +79,7 @@ def test_nodes_of_thickness_grow_with_what_they_weaken() -> None:
 
 
 def test_nothing_that_arrives_is_an_error() -> None:
-    with pytest.raises(DataError, match="nothing passes 50 cm of the absorber"):
+    with pytest.raises(DataError, match="from behind 50 cm of its absorber at 100 cm"):
         source_table(lambda _t, _d: np.zeros(4), np.array([50.0]), np.array([100.0]))
 
 

@@ -194,6 +194,7 @@ VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-5, 10**12)
+    | st.sampled_from([10**400, -(10**400), 1e-320, 1e308])
     | st.floats()
     | st.sampled_from(["none", "Pb 0.5", "Cs-137", "", "1 y", "NaI 3x3", "water"]),
     lambda inner: (

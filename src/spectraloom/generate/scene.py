@@ -27,6 +27,7 @@ from spectraloom.generate.scene_checks import (
     as_shields,
     as_whole,
     require_flag,
+    shown,
 )
 from spectraloom.physics.gamma.crystal import Layer
 from spectraloom.physics.gamma.detector import GammaDetector
@@ -42,6 +43,7 @@ _MOST_SPECTRA = 10_000_000
 _MOST_VALUES = 1_000_000_000  # channels of all spectra; 4 GB
 _MOST_STEPS = 100_000  # spectra of a pass
 _SLOWEST, _FASTEST = 0.01, 100.0  # m/s
+_SHORTEST, _LONGEST = 1e-6, 1e9  # s
 
 _put = object.__setattr__
 
@@ -118,7 +120,7 @@ class SceneSource:
             _put(self, "counts", (1e3, 1e4))
         else:
             _put(self, given[0], as_range(given[0], getattr(self, given[0]), above=0.0, most=1e15))
-        _put(self, "weight", as_number("weight", self.weight, above=0.0))
+        _put(self, "weight", as_number("weight", self.weight, above=0.0, most=1e9))
         require_flag("unknown", self.unknown)
         for age in self.age or (None,):
             for name in self.nuclides:
@@ -170,8 +172,12 @@ class ScenePass(SceneSource):
             raise DataError("passes have no weight: `passes` says how many there are")
         _put(self, "passes", as_whole("passes", self.passes, 1, _MOST_SPECTRA))
         _put(self, "speed", as_range("speed", self.speed, least=_SLOWEST, most=_FASTEST))
-        _put(self, "interval", as_number("interval", self.interval, above=0.0))
-        _put(self, "duration", as_number("duration", self.duration, least=self.interval))
+        _put(self, "interval", as_number("interval", self.interval, least=_SHORTEST, most=_LONGEST))
+        _put(
+            self,
+            "duration",
+            as_number("duration", self.duration, least=self.interval, most=_LONGEST),
+        )
         _put(self, "present", as_number("present", self.present, least=0.0, most=1.0))
         if self.steps > _MOST_STEPS:
             raise DataError(
@@ -242,8 +248,8 @@ class SceneDrift:
 
     def __post_init__(self) -> None:
         _put(self, "gain", as_number("gain", self.gain, least=0.0, most=0.1))
-        _put(self, "offset", as_number("offset", self.offset))
-        time = as_number("correlation_time", self.correlation_time, above=0.0)
+        _put(self, "offset", as_number("offset", self.offset, least=-1e3, most=1e3))
+        time = as_number("correlation_time", self.correlation_time, least=_SHORTEST, most=_LONGEST)
         _put(self, "correlation_time", time)
 
 
@@ -309,13 +315,15 @@ class Scene:
         _put(self, "spectra", as_whole("spectra", self.spectra, 0, _MOST_SPECTRA))
         _put(self, "sources", tuple(self.sources))
         _put(self, "passes", tuple(self.passes))
-        _put(self, "live_time", as_range("live_time", self.live_time, above=0.0, most=1e9))
+        _put(
+            self, "live_time", as_range("live_time", self.live_time, least=_SHORTEST, most=_LONGEST)
+        )
         _put(self, "label_noise", as_number("label_noise", self.label_noise, least=0.0, most=1.0))
         _put(self, "seed", as_whole("seed", self.seed, 0, 2**63 - 1))
         _put(self, "detectors", as_detectors(self.detectors, self.axis))
         for name, text in (("name", self.name), ("description", self.description)):
             if not isinstance(text, str):
-                raise DataError(f"{name} is a text, got {text!r}")
+                raise DataError(f"{name} is a text, got {shown(text)}")
         _require_parts(self)
 
     @property

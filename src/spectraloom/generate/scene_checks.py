@@ -22,6 +22,8 @@ Shield: TypeAlias = tuple[str, Range]
 FURTHEST = 1e5
 """cm; nothing is seen through a kilometre of air."""
 
+_LARGEST = 1e300
+
 MOST_CHOICES = 500
 """Nuclides, absorbers or ages of an entry; entries of a scene."""
 
@@ -41,13 +43,25 @@ def as_number(
     DataError
         If it is none.
     """
-    plain = not isinstance(value, bool | str) and isinstance(value, int | float)
-    if not (plain and math.isfinite(value) and least <= value <= most and value > above):
+    plain = not isinstance(value, bool) and isinstance(value, int | float)
+    # Whole numbers of any size can be compared, but not turned into a float.
+    if not (plain and -_LARGEST < value < _LARGEST and least <= value <= most and value > above):
         limits = [f"of {least:g} or more"] if math.isfinite(least) and least > above else []
         limits += [f"above {above:g}"] if math.isfinite(above) else []
         limits += [f"up to {most:g}"] if math.isfinite(most) else []
-        raise DataError(f"{name} is a number {' and '.join(limits)}".rstrip() + f", got {value!r}")
+        raise DataError(
+            f"{name} is a number {' and '.join(limits)}".rstrip() + f", got {shown(value)}"
+        )
     return float(value)
+
+
+def shown(value: Any) -> str:
+    """A value as it is written, if that is short."""
+    try:
+        text = repr(value)
+    except ValueError:  # more digits than Python writes
+        return "a number of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def as_whole(name: str, value: Any, least: int, most: int) -> int:
@@ -59,7 +73,7 @@ def as_whole(name: str, value: Any, least: int, most: int) -> int:
         If it is none.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise DataError(f"{name} is a whole number from {least} to {most}, got {value!r}")
+        raise DataError(f"{name} is a whole number from {least} to {most}, got {shown(value)}")
     return value
 
 
@@ -75,10 +89,10 @@ def as_range(
     """
     pair = value if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
     if len(pair) != 2:
-        raise DataError(f"{name} is a number or a pair [least, largest], got {value!r}")
+        raise DataError(f"{name} is a number or a pair [least, largest], got {shown(value)}")
     low, high = (as_number(name, one, least=least, above=above, most=most) for one in pair)
     if low > high:
-        raise DataError(f"{name} is a pair [least, largest], got {value!r}")
+        raise DataError(f"{name} is a pair [least, largest], got {shown(value)}")
     return low, high
 
 
@@ -91,7 +105,7 @@ def require_flag(name: str, value: Any) -> None:
         If it is not.
     """
     if not isinstance(value, bool):
-        raise DataError(f"{name} is true or false, got {value!r}")
+        raise DataError(f"{name} is true or false, got {shown(value)}")
 
 
 def as_list(name: str, given: Any, what: str) -> tuple[Any, ...]:
@@ -103,7 +117,7 @@ def as_list(name: str, given: Any, what: str) -> tuple[Any, ...]:
         If it is no such list.
     """
     if isinstance(given, str) or not isinstance(given, Iterable):
-        raise DataError(f"{name} is a list of {what}, got {given!r}")
+        raise DataError(f"{name} is a list of {what}, got {shown(given)}")
     found = tuple(given)
     if not 0 < len(found) <= MOST_CHOICES:
         raise DataError(f"{name} is a list of 1 to {MOST_CHOICES} {what}, got {len(found)}")
@@ -122,7 +136,7 @@ def as_nuclides(given: Any) -> tuple[str, ...]:
     """
     listed = as_list("nuclides", given, "names")
     if not all(isinstance(name, str) for name in listed):
-        raise DataError(f"nuclides is a list of names, got {given!r}")
+        raise DataError(f"nuclides is a list of names, got {shown(given)}")
     names = tuple(nuclide(name).name for name in listed)
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -140,10 +154,10 @@ def as_mixture(given: Any, most: int) -> tuple[int, int]:
     """
     pair = given if isinstance(given, Sequence) and not isinstance(given, str) else (given, given)
     if len(pair) != 2:
-        raise DataError(f"mixture is a whole number or a pair of them, got {given!r}")
+        raise DataError(f"mixture is a whole number or a pair of them, got {shown(given)}")
     low, high = (as_whole("mixture", one, 1, most) for one in pair)
     if low > high:
-        raise DataError(f"mixture is a pair [least, most], got {given!r}")
+        raise DataError(f"mixture is a pair [least, most], got {shown(given)}")
     return low, high
 
 
@@ -160,8 +174,12 @@ def as_ages(given: Any) -> tuple[float, ...]:
     if not plain or any(
         isinstance(one, bool) or not isinstance(one, str | int | float) for one in listed
     ):
-        raise DataError(f"age is a time or a list of up to {MOST_CHOICES} times, got {given!r}")
-    return tuple(seconds(one) for one in listed)
+        raise DataError(
+            f"age is a time or a list of up to {MOST_CHOICES} times, got {shown(given)}"
+        )
+    return tuple(
+        seconds(one if isinstance(one, str) else as_number("age", one, least=0.0)) for one in listed
+    )
 
 
 def as_shields(given: Any) -> tuple[Shield | None, ...]:
@@ -180,7 +198,7 @@ def as_shields(given: Any) -> tuple[Shield | None, ...]:
             found.append(None)
             continue
         if isinstance(one, str) or not isinstance(one, Sequence) or len(one) != 2:
-            raise DataError(f"an absorber is None or (material, thickness in cm), got {one!r}")
+            raise DataError(f"an absorber is None or (material, thickness in cm), got {shown(one)}")
         made_of, thickness = one
         _require_material(made_of)
         found.append((made_of, as_range("thickness", thickness, most=FURTHEST)))
@@ -200,14 +218,14 @@ def as_layer(name: str, given: Any, length: str) -> Layer | None:
     if given is None:
         return None
     if isinstance(given, str) or not isinstance(given, Sequence) or len(given) != 2:
-        raise DataError(f"{name} is (material, {length} in cm), got {given!r}")
+        raise DataError(f"{name} is (material, {length} in cm), got {shown(given)}")
     _require_material(given[0])
     return str(given[0]), as_number(f"{length} of {name}", given[1], above=0.0, most=FURTHEST)
 
 
 def _require_material(name: Any) -> None:
     if not isinstance(name, str):
-        raise DataError(f"a material is a name, got {name!r}")
+        raise DataError(f"a material is a name, got {shown(name)}")
     material(name).require_density()
 
 
@@ -225,7 +243,7 @@ def as_detectors(given: Any, axis: Axis | None) -> tuple[GammaDetector, ...]:
     found = []
     for one in listed:
         if not isinstance(one, str | GammaDetector):
-            raise DataError(f"a detector is a name or a GammaDetector, got {one!r}")
+            raise DataError(f"a detector is a name or a GammaDetector, got {shown(one)}")
         found.append(detector(one) if isinstance(one, str) else one)
     common = found[0].axis if axis is None else axis
     names = [one.name for one in found]

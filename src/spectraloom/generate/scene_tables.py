@@ -96,7 +96,8 @@ def source_table(
     totals = counts.sum(axis=1, keepdims=True)
     if not totals.min() > _FAINTEST:
         raise DataError(
-            f"nothing passes {thicknesses[-1]:g} cm of the absorber: take a thinner one"
+            f"nothing of a source is counted from behind {thicknesses[-1]:g} cm of its absorber at "
+            f"{distances[-1]:g} cm: take a thinner one, less distance, or another axis"
         )
     squared = np.tile(distances**2, len(thicknesses))[:, np.newaxis]
     logs = np.log(np.hstack([counts + _FLOOR * totals, _FLOOR * totals]) * squared)

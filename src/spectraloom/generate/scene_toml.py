@@ -25,7 +25,7 @@ from spectraloom.generate.scene import (
     ScenePass,
     SceneSource,
 )
-from spectraloom.generate.scene_checks import MOST_CHOICES, as_number, as_whole
+from spectraloom.generate.scene_checks import MOST_CHOICES, as_number, as_whole, shown
 
 _LARGEST_FILE = 1_000_000  # bytes
 _MOST_CHANNELS = 65536
@@ -196,13 +196,13 @@ def _absorber(given: Any) -> Any:
     except ValueError:
         raise DataError(
             "an absorber is 'none', a material and a thickness in cm such as 'Pb 0.5', or "
-            f"{{ material = 'Pb', thickness = [0.1, 2.0] }}; got {given!r}"
+            f"{{ material = 'Pb', thickness = [0.1, 2.0] }}; got {shown(given)}"
         ) from None
 
 
 def _layer(what: str, given: Any, length: str) -> tuple[Any, Any]:
     if not isinstance(given, Mapping) or set(given) != {"material", length}:
-        raise DataError(f"{what} is {{ material = ..., {length} = ... }}, got {given!r}")
+        raise DataError(f"{what} is {{ material = ..., {length} = ... }}, got {shown(given)}")
     return given["material"], given[length]
 
 
@@ -226,7 +226,7 @@ def _plain(kind: Callable[..., _T]) -> Callable[[Mapping[str, Any]], _T]:
 def _within(where: str, given: Any, make: Callable[[Mapping[str, Any]], _T]) -> _T:
     """Make something of a table; errors say which table it was."""
     if not isinstance(given, Mapping):
-        raise DataError(f"{where} is a table, got {given!r}")
+        raise DataError(f"{where} is a table, got {shown(given)}")
     try:
         return make(given)
     except SpectraloomError as error:
