@@ -41,6 +41,7 @@ _CHANNELS_PER_WIDTH = 6.0
 _LEAST_INTENSITY = 0.002  # photons per decay of a line that is looked for
 _FAR = 1.5  # times the least misfit
 _SIZES = (1.2, 3.8, 7.62)  # cm, to start from
+_DISTANCES = (40.0, 16.0)  # cm, beside that of Surroundings()
 _FLOOR = ("concrete", 100.0)
 _STEPS = (1.6, 1.25)  # factors that lengths are tried with
 _SEARCH_HISTORIES, _FINAL_HISTORIES = 20_000, 400_000
@@ -218,20 +219,23 @@ def _start(spectra: Sequence[ReferenceSpectrum], axis: Axis, report: Progress) -
     # A width that is far off cannot be mended; the others are fitted before they are compared.
     near = [some for some in tried if some[0] < _FAR * least]
     first = [
-        (_crystal(arrangement, size=(size, size)), values)
-        for _, arrangement, values in near
+        (_crystal(arrangement, size=(size, size)), guess)
+        for _, arrangement, guess in near
         for size in _SIZES
     ]
     fits = []
-    for number, (arrangement, values) in enumerate(first):
+    for number, (arrangement, guess) in enumerate(first):
         report(0.15 * number / len(first), f"trying {arrangement.crystal.material}")
-        fits.append(_fitted(spectra, axis, arrangement, values, 10))
+        fits.append(_fitted(spectra, axis, arrangement, guess, 10))
     best = min(fits, key=lambda one: one.cost)
-    report(0.15, "trying a floor")
-    over = replace(best.arrangement.surroundings, floor=_FLOOR)
-    floored = replace(best.arrangement, surroundings=over)
-    other = _fitted(spectra, axis, floored, best.values, 10)
-    return min(best, other, key=lambda one: one.cost)
+    report(0.15, "trying distances and a floor")
+    around = best.arrangement.surroundings
+    # Near and far sources are valleys of their own.
+    others = [replace(around, distance=distance) for distance in _DISTANCES]
+    for other in (*others, replace(around, floor=_FLOOR)):
+        arrangement = replace(best.arrangement, surroundings=other)
+        fits.append(_fitted(spectra, axis, arrangement, best.values, 10))
+    return min(fits, key=lambda one: one.cost)
 
 
 Move = Callable[[Arrangement, float], Iterator[Arrangement]]
@@ -335,7 +339,7 @@ def _fitted(
 
     start = np.clip(first, _LOW + 1e-6, _HIGH - 1e-6)
     fit = least_squares(
-        residuals, start, bounds=(_LOW, _HIGH), x_scale=_SCALE, diff_step=1e-4, max_nfev=most
+        residuals, start, bounds=(_LOW, _HIGH), x_scale=_SCALE, diff_step=[1e-4], max_nfev=most
     )
     misfit = _misfit(fit.x, spectra, axis, arrangement)
     ratios = _ratio_error(fit.x, spectra, axis, arrangement)

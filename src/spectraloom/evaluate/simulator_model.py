@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spectraloom._typing import FloatArray
+from spectraloom._typing import FloatArray, IntArray
 from spectraloom.evaluate.simulator_data import ReferenceSpectrum
 from spectraloom.physics.gamma import GammaDetector, nuclide
 from spectraloom.physics.gamma.crystal import Crystal
@@ -166,7 +166,7 @@ def _continuum(detector: GammaDetector) -> FloatArray:
 
 
 @lru_cache(maxsize=2)
-def _continuum_starts(detector: GammaDetector) -> FloatArray | None:
+def _continuum_starts(detector: GammaDetector) -> IntArray | None:
     """First bins of groups a fifth of the resolution wide; None where bins are wider than it."""
     widths = np.diff(_DEPOSIT_EDGES)
     fwhm = detector.fwhm(_DEPOSIT_EDGES[:-1])

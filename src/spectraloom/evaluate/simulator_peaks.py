@@ -140,7 +140,7 @@ def measure_peak(
     y, extra = counts[part], np.maximum(variance[part] - np.maximum(counts[part], 0.0), 0.0)
     bins = edges[first : part.stop + 1]
     shape = np.array([energy, fwhm / _FWHM_PER_SIGMA])
-    weights = 1.0 / np.sqrt(np.maximum(variance[part], 1.0))
+    weights: FloatArray = 1.0 / np.sqrt(np.maximum(variance[part], 1.0))
     low = np.array([energy - 0.5 * fwhm, 0.5 * shape[1]])
     high = np.array([energy + 0.5 * fwhm, 1.8 * shape[1]])
     for _ in range(_ROUNDS):
@@ -151,10 +151,10 @@ def measure_peak(
             return np.asarray((parts @ amounts - y) * weights)
 
         fit = least_squares(misfit, shape, bounds=(low, high), x_scale=shape[1])
-        shape = fit.x
+        shape = np.asarray(fit.x, dtype=np.float64)
         parts = _parts(bins, shape)
         amounts = _amounts(parts, y, weights)
-        weights = 1.0 / np.sqrt(np.maximum(parts @ amounts, 1.0) + extra)
+        weights = np.asarray(1.0 / np.sqrt(np.maximum(parts @ amounts, 1.0) + extra))
     weighted = parts * weights[:, np.newaxis]
     covariance = np.linalg.pinv(weighted.T @ weighted)
     if not amounts[0] > 0 or np.isclose(shape, low).any() or np.isclose(shape, high).any():
@@ -218,8 +218,7 @@ def compare_peaks(
 
 
 def _amounts(parts: FloatArray, y: FloatArray, weights: FloatArray) -> FloatArray:
-    found: FloatArray = np.linalg.lstsq(parts * weights[:, np.newaxis], y * weights)[0]
-    return found
+    return np.asarray(np.linalg.lstsq(parts * weights[:, np.newaxis], y * weights)[0], np.float64)
 
 
 def _parts(bins: FloatArray, shape: FloatArray) -> FloatArray:
