@@ -178,7 +178,7 @@ HEAD = 'spectra = 3\n[[sources]]\nnuclides = ["Co-60"]\n'
         ("sources = 3", "sources are up to"),
         ("sources = [3]", "sources 1 is a table"),
         ('spectra = 3\n[[passes]]\nnuclides = ["Co-60"]\nspeed = 0', "speed is a number of 0.01"),
-        ('[[passes]]\nnuclides = ["Co-60"]\ninterval = 1e-9', "at most 100000 are possible"),
+        ('[[passes]]\nnuclides = ["Co-60"]\ninterval = 1e-4', "at most 100000 are possible"),
         ('[[passes]]\nnuclides = ["Co-60"]\nweight = 2', "passes have no weight"),
         ('[[passes]]\nnuclides = ["Co-60"]\nspeed = 90', "2,700 m away"),
         ('background = false\n[[passes]]\nnuclides = ["Co-60"]\npresent = 0.5', "without source"),
