@@ -4,5 +4,17 @@ from __future__ import annotations
 
 from spectraloom.generate.demo import DEMO_NUCLIDES, DEMO_UNKNOWN, demo_detectors, demo_sets
 from spectraloom.generate.gamma import simulate_gamma
+from spectraloom.generate.library import simulate_library, simulate_signatures
+from spectraloom.generate.list_mode import ListMode, list_mode
 
-__all__ = ["DEMO_NUCLIDES", "DEMO_UNKNOWN", "demo_detectors", "demo_sets", "simulate_gamma"]
+__all__ = [
+    "DEMO_NUCLIDES",
+    "DEMO_UNKNOWN",
+    "ListMode",
+    "demo_detectors",
+    "demo_sets",
+    "list_mode",
+    "simulate_gamma",
+    "simulate_library",
+    "simulate_signatures",
+]
