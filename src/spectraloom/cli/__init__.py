@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from spectraloom import __version__
-from spectraloom.cli import analysis, bench, demo, model, nuclide, series, spectra
+from spectraloom.cli import analysis, bench, bench_simulator, demo, model, nuclide, series, spectra
 from spectraloom.cli.show import one_line
 from spectraloom.errors import SpectraloomError
 
@@ -43,6 +43,7 @@ for _command in (
     app.command()(_command)
 bench_app.command("gamma-flow")(demo.bench_gamma_flow)
 bench_app.command("steel-sphere")(bench.bench_steel_sphere)
+bench_app.command("simulator")(bench_simulator.bench_simulator)
 app.add_typer(bench_app, name="bench")
 
 # What Typer raises for a wrong option shares this base; its home differs between versions.

@@ -203,15 +203,37 @@ def judge_trial(
     return judged
 
 
+def multilabel_scores(trial: IdentificationTrial) -> dict[str, Any]:
+    """Scores of the sets found in measured files with several sources.
+
+    Parameters
+    ----------
+    trial : IdentificationTrial
+
+    Returns
+    -------
+    dict
+        As ``multilabel`` of :func:`judge_trial`; empty where there are no such files.
+    """
+    answers = _answers(trial, trial.models, roles=("multi",))["multi"]
+    if not answers:
+        return {}
+    return _by_detector(answers, lambda some: _set_scores(some, trial.sources))
+
+
 # -- answers ---------------------------------------------------------------------------------
 
 Answers = dict[str, list[tuple[Spectra, Result]]]
 
 
-def _answers(trial: IdentificationTrial, models: dict[str, Identifier]) -> Answers:
+def _answers(
+    trial: IdentificationTrial,
+    models: dict[str, Identifier],
+    roles: Sequence[str] = ("single", "multi", "unknown"),
+) -> Answers:
     """Results on every piece of the judged roles, each by the model of its detector."""
     found: Answers = {}
-    for role in ("single", "multi", "unknown"):
+    for role in roles:
         found[role] = [
             (one, model.analyze(one))
             for name, model in models.items()

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from spectraloom._typing import BoolArray, FloatArray, IntArray
-from spectraloom.analyze.likelihood import Resolution
-from spectraloom.analyze.likelihood.binning import adaptive_edges
+from spectraloom.analyze.manifold.bins import informative_edges
 from spectraloom.analyze.manifold.selection import ManifoldSelection, select_sources
 from spectraloom.analyze.manifold.signature import TabulatedSignature
 from spectraloom.analyze.manifold.table import manifold_table
@@ -58,7 +57,7 @@ def judge_identification(
     found = select_sources(spectra, table, false_alarm_rate=ALPHA)
     seconds = time.perf_counter() - started
     scores = _scores(found, truth[:, order], n, seconds)
-    edges = adaptive_edges(trial.axis, Resolution())
+    edges = informative_edges(table)
     coarse = manifold_table(model, trial.background, edges)
     select_sources(spectra[:1], coarse, false_alarm_rate=ALPHA)
     started = time.perf_counter()

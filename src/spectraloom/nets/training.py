@@ -52,7 +52,8 @@ class TrainingSettings:
     steps_per_check : int
         After how many steps the network is validated, and a checkpoint is written.
     patience : int
-        Training stops after so many checks in a row without a better score.
+        Training stops after so many checks in a row without a better score. The last gains come
+        while the learning rate falls: a pause before says little.
     seed : int
         Seed of everything that is drawn.
 
@@ -66,7 +67,7 @@ class TrainingSettings:
     learning_rate: float = 1e-2
     averaging: float = 0.99
     steps_per_check: int = 50
-    patience: int = 10
+    patience: int = 40
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -14,7 +14,13 @@ pytest.importorskip("torch", reason="needs the extra deep")
 
 from spectraloom import Axis, Spectra
 from spectraloom._typing import FloatArray
-from spectraloom.analyze.manifold import Deformation, LearnedSignature, SignatureModel
+from spectraloom.analyze.manifold import (
+    Deformation,
+    LearnedSignature,
+    SignatureModel,
+    WeightPath,
+)
+from spectraloom.analyze.manifold.autoencoder import _likeliest_path
 from spectraloom.analyze.packed_learned import pack_learned, unpack_learned
 from spectraloom.errors import DataError, FitError, FormatError, LabelError
 from spectraloom.nets import CHECKPOINT, InterpolatoryLayers, LearningSettings, TrainingSettings
@@ -303,3 +309,20 @@ def test_networks_of_single_sources_keep_checkpoints_of_their_own(tmp_path: Path
     assert len(list(tmp_path.rglob("*.ckpt"))) == 2
     again = learn(n_steps=50, joint=False, folder=tmp_path, resume=True)
     np.testing.assert_array_equal(again.table.table, first.table.table)
+
+
+def test_the_path_leads_through_the_likeliest_weights() -> None:
+    # The encoder is wrong by a tenth, differently for places and spectra; the likelihood is not.
+    places = np.linspace(0.0, 1.0, 41)
+    share = places**2
+    ends = np.array([truth(0.0), truth(1.0)])
+
+    def decode(weights: FloatArray) -> FloatArray:
+        return np.einsum("na,akc->nkc", weights, ends)
+
+    wrong = np.clip(share + 0.1 * np.sin(np.pi * places), 0.0, 1.0)
+    first = WeightPath.fit(places, np.stack([1.0 - wrong, wrong], axis=1))
+    assert np.abs(first.at(places)[:, 1] - share).max() > 0.08
+    spectra = decode(np.stack([1.0 - share, share], axis=1))
+    path = _likeliest_path(first, decode, places, spectra)
+    np.testing.assert_allclose(path.at(places)[:, 1], share, atol=2e-3)

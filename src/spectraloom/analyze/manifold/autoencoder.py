@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _VALIDATION_EVERY = 8  # of the values between the anchors, in their order
 _LEAST_BESIDE = 2  # values beside the anchors: one to train on, one to validate with
+_PLACES = 513  # along a path, at which the likelihood of a spectrum is asked
+_LEAST_SHARE = 1e-12  # of a channel in a likelihood: a network may decode to nothing
 Progress: TypeAlias = Callable[[float, str], None]
 
 
@@ -36,8 +38,8 @@ class LearnedSignature:
 
     A network encodes the spectra of one source, or of all sources jointly, as mixtures of a few
     anchors, and decodes mixtures. Along the deformation the weights of the mixture follow a
-    monotone path; the signatures on that path are tabulated after the training, so that neither a
-    fit nor a loaded model needs torch.
+    monotone path through those that are likeliest for the training spectra; the signatures on that
+    path are tabulated after the training, so that neither a fit nor a loaded model needs torch.
 
     Build one with :meth:`from_spectra` rather than directly.
 
@@ -318,13 +320,17 @@ def _learn(
     learned = nets.learn_interpolation(
         signatures[..., :used], chosen, held, settings, **run._asdict()
     )
-    path = WeightPath.fit(deformation.to_unit(values), learned.weights)
+
+    def decode(weights: FloatArray) -> FloatArray:
+        return nets.decode_interpolation(learned.state, settings.layers, weights)
+
+    places = deformation.to_unit(values)
+    first = WeightPath.fit(places, learned.weights)
+    path = _likeliest_path(first, decode, places, signatures[..., :used])
 
     def decoded(places: FloatArray) -> FloatArray:
         full = np.zeros((len(places), *signatures.shape[1:]))
-        full[..., :used] = nets.decode_interpolation(
-            learned.state, settings.layers, path.at(places)
-        )
+        full[..., :used] = decode(path.at(places))
         return full
 
     errors = _error_db(decoded(deformation.to_unit(values[held])), signatures[held])
@@ -345,6 +351,41 @@ def _learn(
     state = {f"network.{key}": array for key, array in learned.state.items()}
     state |= {"path.knots": path.knots, "path.steps": path.steps}
     return _Learned(decoded(np.linspace(0.0, 1.0, N_NODES)), card, state)
+
+
+def _likeliest_path(
+    first: WeightPath,
+    decode: Callable[[FloatArray], FloatArray],
+    places: FloatArray,
+    signatures: FloatArray,
+) -> WeightPath:
+    """Path through the weights that are likeliest for each spectrum.
+
+    The weights that the encoder finds are those of nearest codes; fits know of likelihood only, and
+    where the two differ, the sources of a mixture would disagree on how far they are deformed.
+
+    Parameters
+    ----------
+    first : WeightPath
+        Through the weights that the encoder finds; the likeliest ones are looked for on it.
+    decode : callable
+        Signatures, (m, k, n_channels), of weights, (m, n_anchors).
+    places : (n,), unit coordinates
+    signatures : (n, k, n_channels), of unit area
+    """
+    along = np.linspace(0.0, 1.0, _PLACES)
+    logs = np.log(np.maximum(decode(first.at(along)), _LEAST_SHARE)).reshape(_PLACES, -1)
+    # Unlike the product of matrices, the same digits for any number of threads.
+    likelihood = np.einsum("nc,pc->np", signatures.reshape(len(signatures), -1), logs)
+    rows, best = np.arange(len(places)), likelihood.argmax(axis=1)
+    middle = np.clip(best, 1, _PLACES - 2)
+    low, top, high = (likelihood[rows, middle + step] for step in (-1, 0, 1))
+    bend = low - 2.0 * top + high
+    # The top of the parabola through three neighbours; at an end of the path there is none.
+    inside = (best == middle) & (bend < 0)
+    beyond = np.where(inside, 0.5 * (low - high) / np.where(inside, bend, 1.0), best - middle)
+    likeliest = (middle + np.clip(beyond, -1.0, 1.0)) / (_PLACES - 1)
+    return WeightPath.fit(places, first.at(likeliest))
 
 
 def _examples(

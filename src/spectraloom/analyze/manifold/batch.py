@@ -11,6 +11,7 @@ from spectraloom.analyze.manifold.blending import make_room, place_all
 from spectraloom.analyze.manifold.kernel import BLIND, FLOOR, fit_one, information, prior_misfit
 
 _EM_START = 6
+_PIVOT = 1e-11  # of a correlation matrix; what is less is mostly rounding
 _RIVAL = 9.0  # of the deviance on coarse bins: a start this much worse may still end better
 
 
@@ -42,6 +43,7 @@ def fit_many(counts, nodes, prior, allowed, starts, given, tolerance, found):  #
         judge_starts(y, starts, allowed, trials, misfits, coarse)
         first = int(np.argmin(misfits))
         best, best_taken = np.inf, -1
+        last_is_best = False
         for start in range(len(misfits)):
             if len(given) > 0 and start > 0:
                 break
@@ -53,11 +55,13 @@ def fit_many(counts, nodes, prior, allowed, starts, given, tolerance, found):  #
                 y, variance, counts.poisson, counts.edges, nodes, prior, allowed, a, s,
                 tolerance, room,
             )  # fmt: skip
-            if deviance + prior_misfit(s, prior) < best:
+            last_is_best = deviance + prior_misfit(s, prior) < best
+            if last_is_best:
                 best, best_taken = deviance + prior_misfit(s, prior), taken
                 best_a[:] = a
                 best_s[:] = s
-        place_all(nodes, counts.edges, best_s, best_a, allowed, counts.poisson, FLOOR, room)
+        if not last_is_best:
+            place_all(nodes, counts.edges, best_s, best_a, allowed, counts.poisson, FLOOR, room)
         found.deviance[row] = best - prior_misfit(best_s, prior)
         found.iterations[row] = best_taken
         found.amounts[row] = best_a
@@ -171,7 +175,44 @@ def fill_inverse(variance, poisson, prior, a, s, room, out):  # type: ignore[no-
         for m in range(i + 1):
             scaled[i, m] = scaled[m, i] = room.H[i, m] * scale[i] * scale[m]
         scaled[i, i] = 1.0 + 1e-12  # templates that are nearly the same
-    inverse = np.linalg.inv(scaled)
+    inverse = np.empty((size, size))
+    _invert(scaled, inverse)
     for i in range(size):
         for m in range(size):
             out[index[i], index[m]] = inverse[i, m] * scale[i] * scale[m]
+
+
+@compiled
+def _invert(matrix, inverse):  # type: ignore[no-untyped-def]
+    """Fill the inverse of a symmetric matrix with ones along its diagonal; it is overwritten.
+
+    By its Cholesky factors, where rounding leaves them; the library call takes longer than a step
+    of a fit for the sizes that are usual here.
+    """
+    size = len(matrix)
+    factor = inverse
+    for i in range(size):
+        for m in range(i + 1):
+            total = matrix[i, m]
+            for q in range(m):
+                total -= factor[i, q] * factor[m, q]
+            if m < i:
+                factor[i, m] = total * factor[m, m]
+            elif total > _PIVOT:
+                factor[i, i] = 1.0 / np.sqrt(total)  # the inverse is what is needed below
+            else:
+                inverse[:] = np.linalg.inv(matrix)
+                return
+    for i in range(size):  # the inverse of the factor, in the same place
+        for m in range(i):
+            total = 0.0
+            for q in range(m, i):
+                total -= factor[i, q] * factor[q, m]
+            factor[i, m] = total * factor[i, i]
+    for i in range(size):
+        for m in range(i + 1):
+            total = 0.0
+            for q in range(i, size):
+                total += factor[q, i] * factor[q, m]
+            matrix[i, m] = matrix[m, i] = total
+    inverse[:] = matrix

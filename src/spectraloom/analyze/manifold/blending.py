@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spectraloom.analyze.compiled import compiled, compiled_fast
+from spectraloom.analyze.compiled import compiled, compiled_fast, compiled_within
 from spectraloom.analyze.likelihood.moving import locate
 from spectraloom.analyze.likelihood.parts import MU, Pieces
 from spectraloom.analyze.manifold.parts import Room
@@ -38,6 +38,7 @@ def make_room(k, n_latents, n_deformations, n, m):  # type: ignore[no-untyped-de
         np.zeros((5, size), dtype=np.int64),
         np.zeros(k),
         np.zeros(n_latents),
+        np.zeros(k, dtype=np.bool_),
         np.zeros((k, 1 + n_deformations, _AT**n_deformations)),
         np.zeros((k, _AT**n_deformations), dtype=np.int64),
         np.zeros(k, dtype=np.int64),
@@ -46,7 +47,7 @@ def make_room(k, n_latents, n_deformations, n, m):  # type: ignore[no-untyped-de
     )
 
 
-@compiled
+@compiled_within
 def _weigh_nodes(n_nodes, u, first, near, z):  # type: ignore[no-untyped-def]
     """Fill the first of the four nodes around a place `u` from 0 to 1 of latent `z`; weights too.
 
@@ -77,7 +78,7 @@ def _weigh_nodes(n_nodes, u, first, near, z):  # type: ignore[no-untyped-def]
         near[z, 1, i + 2] += scale * (share * (t + 0.5) + turn * 0.5 * t * (t + 1.0))
 
 
-@compiled
+@compiled_within
 def weigh_all_nodes(nodes, s, room):  # type: ignore[no-untyped-def]
     """Weights of the nodes around latents `s`, once for all templates that share them."""
     for z in range(len(s)):
@@ -85,7 +86,7 @@ def weigh_all_nodes(nodes, s, room):  # type: ignore[no-untyped-def]
             _weigh_nodes(nodes.along[z], s[z], room.first, room.near, z)
 
 
-@compiled
+@compiled_within
 def _find_nodes(nodes, j, room):  # type: ignore[no-untyped-def]
     """Fill the rows of the table that template `j` is blended of, with weights."""
     node, weights, near = room.node, room.weight, room.near
@@ -94,6 +95,15 @@ def _find_nodes(nodes, j, room):  # type: ignore[no-untyped-def]
     for d in range(n_deformations + 1):
         weights[j, d, 0] = 1.0
     size = 1
+    if n_deformations == 1 and nodes.counts[j, 0] > 1:
+        # As the loops below have it, without the products: the case of most fits.
+        z = nodes.latent[j, 0]
+        for q in range(_AT):
+            node[j, q] = nodes.first[j] + room.first[z] + q
+            weights[j, 0, q] = near[z, 0, q]
+            weights[j, 1, q] = near[z, 1, q]
+        room.size[j] = _AT
+        return
     for d in range(n_deformations):
         n_nodes = nodes.counts[j, d]
         if n_nodes == 1:
@@ -140,6 +150,28 @@ def add_rows(table, node, weight, size, factor, line):  # type: ignore[no-untype
         e += 1
 
 
+@compiled_within
+def _fill_row(table, node, weight, size, line):  # type: ignore[no-untyped-def]
+    """Fill `line` with the weighted rows of a table; what is below zero becomes zero."""
+    n = len(line)
+    if size == _AT:
+        r0, r1, r2, r3 = table[node[0]], table[node[1]], table[node[2]], table[node[3]]
+        w0, w1, w2, w3 = weight[0], weight[1], weight[2], weight[3]
+        for c in range(n):
+            line[c] = max(w0 * r0[c] + w1 * r1[c] + w2 * r2[c] + w3 * r3[c], 0.0)
+        return
+    if size == 1:
+        r0, w0 = table[node[0]], weight[0]
+        for c in range(n):
+            line[c] = max(w0 * r0[c], 0.0)
+        return
+    for c in range(n):
+        line[c] = 0.0
+    add_rows(table, node, weight, size, 1.0, line)
+    for c in range(n):
+        line[c] = max(line[c], 0.0)
+
+
 @compiled_fast
 def _at_edges(values, slopes, pieces, start, line):  # type: ignore[no-untyped-def]
     """Cubic of values and slopes on the grid at the moved edges; `start` is 0 for a slope."""
@@ -177,10 +209,7 @@ def templates_at(nodes, s, wanted, room):  # type: ignore[no-untyped-def]
         _find_nodes(nodes, j, room)
         node, weight, size = room.node[j], room.weight[j, 0], room.size[j]
         if not moving:
-            rows[j] = 0.0
-            add_rows(nodes.table, node, weight, size, 1.0, rows[j])
-            for c in range(n):
-                rows[j, c] = max(rows[j, c], 0.0)
+            _fill_row(nodes.table, node, weight, size, rows[j])
             continue
         values, slopes, line = room.grid[0], room.grid[1], room.pieces.line[0]
         values[:] = 0.0

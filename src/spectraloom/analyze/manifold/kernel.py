@@ -175,8 +175,10 @@ def _propose(a, s, size, part, room):  # type: ignore[no-untyped-def]
     """Fill the parameters after a part of the step."""
     index, step, state = room.number[INDEX], room.parameter[STEP], room.number[STATE]
     k = len(a)
-    room.new_a[:] = a
-    room.new_s[:] = s
+    for j in range(k):
+        room.new_a[j] = a[j]
+    for z in range(len(s)):
+        room.new_s[z] = s[z]
     for i in range(size):
         j = index[i]
         if j >= k:
@@ -194,7 +196,9 @@ def _move(nodes, edges, a, s, room):  # type: ignore[no-untyped-def]
         return
     if nodes.slopes.shape[0] > 0:
         locate_edges(nodes, edges, s, room)
-    templates_at(nodes, s, a > 0.0, room)
+    for j in range(len(a)):
+        room.wanted[j] = a[j] > 0.0
+    templates_at(nodes, s, room.wanted, room)
 
 
 @compiled
@@ -271,7 +275,9 @@ def fit_one(  # type: ignore[no-untyped-def]
             y, variance, poisson, edges, nodes, prior, a, s, size, slope, leaving, slack, room
         )
         if len(s):
-            templates_at(nodes, s, allowed & (a <= 0.0), room)
+            for j in range(len(a)):
+                room.wanted[j] = allowed[j] and a[j] <= 0.0
+            templates_at(nodes, s, room.wanted, room)
             slopes_at(nodes, edges, s, a, room)
         idle = idle + 1 if won <= tolerance + slack and not leaving else 0
         settled = settled or (idle >= _IDLE and taken > _FISHER)

@@ -83,6 +83,7 @@ class Room(NamedTuple):
     number: Any  # (5, k + L) INDEX ... CHOSEN
     new_a: Any
     new_s: Any
+    wanted: Any  # (k,) templates that are to be placed
     weight: Any  # (k, 1 + d, 4**d) weights of the nodes, and their derivatives by each coordinate
     node: Any  # (k, 4**d) rows of the table
     size: Any  # (k,) how many of them

@@ -13,11 +13,10 @@ from spectraloom._typing import Array, BoolArray, FloatArray
 from spectraloom.analyze.base import SpectralEstimator
 from spectraloom.analyze.given import labels_of, numeric_type, plain_settings
 from spectraloom.analyze.identify.activity import count_rates
-from spectraloom.analyze.identify.bins import Bins, width_of
 from spectraloom.analyze.identify.misfit import condition_flags
 from spectraloom.analyze.identify.significance import per_name_rate, significance_of
 from spectraloom.analyze.identify.variants import background_library, require_background
-from spectraloom.analyze.likelihood import Resolution, TemplateTable, template_table
+from spectraloom.analyze.likelihood import Resolution
 from spectraloom.analyze.manifold.answers import (
     absent_uncertainties,
     amount_intervals,
@@ -28,6 +27,7 @@ from spectraloom.analyze.manifold.answers import (
 )
 from spectraloom.analyze.manifold.at_once import choose_at_once, take_known
 from spectraloom.analyze.manifold.autoencoder import LearnedSignature
+from spectraloom.analyze.manifold.bins import informative_edges
 from spectraloom.analyze.manifold.fit import require_list
 from spectraloom.analyze.manifold.latents import LATENTS, Latents
 from spectraloom.analyze.manifold.learned import (
@@ -46,7 +46,6 @@ from spectraloom.analyze.manifold.table import ManifoldTable, manifold_table
 from spectraloom.analyze.share_rule import is_source
 from spectraloom.data.axis import Axis
 from spectraloom.data.columns import label_sets
-from spectraloom.data.library import Library
 from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import AxisError, DataError, FitError, LabelError
@@ -93,16 +92,17 @@ class ManifoldUnmixer(SpectralEstimator):
         Priors of what is fitted beside amounts; see
         :class:`~spectraloom.analyze.manifold.latents.Latents`. None leaves a latent out.
     resolution : Resolution or None
-        Width that is broadened, and that adaptive bins follow; that of a NaI detector by default.
+        Width that is broadened; that of a NaI detector by default.
     false_alarm_rate : float
         Probability that a spectrum without sources is said to hold any (over all names).
     selection : {"greedy", "all"}
         ``greedy`` adds and drops sources one by one. ``all`` fits all at once and tests each
         against the fit without it.
     bins : "adaptive" or None
-        ``adaptive`` sums channels to bins that grow as the width of a peak: seven in each, or more
-        until under 1 % of the information on a source is lost; this is faster. Over another axis
-        than an energy in keV it takes a `resolution`; an uncalibrated one keeps its channels.
+        ``adaptive`` sums neighbouring channels, as many as leave 99 % of the information on every
+        amount and latent in counts; see
+        :func:`~spectraloom.analyze.manifold.bins.informative_edges`. This is faster. An
+        uncalibrated axis keeps its channels.
     window : (float, float) or None
         Part of the axis to fit; never more than the signatures cover.
     random_state : int or None
@@ -291,16 +291,8 @@ class ManifoldUnmixer(SpectralEstimator):
         chosen["known"] = None if known is None else (float(known[0]), float(known[1]))
         self._latents = Latents(**chosen, resolution=self._resolution)
         self._tables: dict[Axis, ManifoldTable] = {}
-        self._mean_table = self._mean_templates()
         # Refuses here what would fail at the first spectrum.
         self.table_for(self.axis_ or Axis.uncalibrated(self.n_features_in_))
-
-    def _mean_templates(self) -> TemplateTable:
-        """Signatures as they are on average, and the background: what bins have to tell apart."""
-        own = self.signatures_
-        along = tuple(range(len(own.deformations)))
-        mean = Library(own.table.mean(axis=along), own.axis, own.names)
-        return template_table([mean] if self.background_ is None else [mean, self.background_])
 
     def plain_settings(self) -> dict[str, Any]:
         """Settings as JSON types, without the signatures."""
@@ -343,13 +335,16 @@ class ManifoldUnmixer(SpectralEstimator):
             If the axis is of another kind, or the signatures do not cover any of it.
         """
         if axis not in self._tables:
-            table = manifold_table(
-                self.signatures_, self.background_, self._edges(axis), self._latents
-            )
+            table = self._table_on(self._edges(axis))
+            if self.fitted_with_["bins"] == "adaptive" and axis.is_calibrated:
+                table = self._table_on(informative_edges(table))
             while len(self._tables) >= _MOST_TABLES:
                 self._tables.pop(next(iter(self._tables)), None)
             self._tables[axis] = table
         return self._tables[axis]
+
+    def _table_on(self, edges: FloatArray) -> ManifoldTable:
+        return manifold_table(self.signatures_, self.background_, edges, self._latents)
 
     def _edges(self, axis: Axis) -> FloatArray:
         own = self.signatures_.axis
@@ -374,11 +369,7 @@ class ManifoldUnmixer(SpectralEstimator):
                 f"{high:g} {axis.unit}, do not overlap{part}"
             )
         channels = np.flatnonzero(inside)
-        cut = axis[int(channels[0]) : int(channels[-1]) + 1]
-        if self.fitted_with_["bins"] is None or not axis.is_calibrated:
-            return cut.edges
-        bins = Bins((cut.edges[0], cut.edges[-1]), None, width_of(cut, self._resolution))
-        return bins.refined(self._mean_table, self.background, cut).where(cut)["edges"]
+        return axis[int(channels[0]) : int(channels[-1]) + 1].edges
 
     def _reach(self) -> tuple[float, float]:
         """What signatures and background cover, wherever gain and offset are likely to move it.

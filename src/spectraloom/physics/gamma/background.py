@@ -64,6 +64,7 @@ in soil; the thorium series; Pb-214 and Bi-214 on the ground; radon daughters in
 _LEAST_INTENSITY = 1e-4  # photons per decay
 _LEAST_ENERGY = 10.0  # keV
 _HEIGHT = 100.0  # cm
+_HISTORIES = 500_000
 
 # Typical range of activity in soil in Bq/kg, taken as 95 % of a log-normal distribution, and its
 # median: UNSCEAR 2000, annex B, table 5.
@@ -134,14 +135,15 @@ def _flux(component: str) -> Flux:
     born = lines.intensities * _PER_CM.get(part.unit, per_cm)
 
     def compute() -> dict[str, npt.NDArray[np.float64]]:
-        above = ground_flux(lines.energies, born, part.place, height=_HEIGHT)
+        above = ground_flux(lines.energies, born, part.place, height=_HEIGHT, histories=_HISTORIES)
         return {
             "energies": np.append(lines.energies, ELECTRON_REST_ENERGY),
             "direct": np.append(above.direct, above.annihilation),
             "around": above.scattered,
         }
 
-    found = remembered("ground", (part.place, _HEIGHT, lines.energies, born), compute)
+    parameters = (part.place, _HEIGHT, _HISTORIES, lines.energies, born)
+    found = remembered("ground", parameters, compute)
     return _frozen(found["energies"], found["direct"], found["around"])
 
 

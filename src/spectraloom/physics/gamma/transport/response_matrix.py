@@ -189,7 +189,7 @@ def response_matrix(
     histories : int
         Photons that meet the detector, per energy.
     energies : array_like, optional
-        Energies of the photons, keV. By default about 60 from 10 keV to 10 MeV, with the K edges
+        Energies of the photons, keV. By default about 80 from 10 keV to 10 MeV, with the K edges
         of all materials bracketed. Where the layout of the bins changes one is added.
     seed : int
         Same seed, same response, however many processors there are.
@@ -228,9 +228,12 @@ def response_matrix(
 def default_energies(crystal: Crystal) -> FloatArray:
     """Energies that a response is computed at, keV; shape (n,)."""
     _, made_of = geometry(crystal)
-    grid = np.concatenate([np.geomspace(10.0, 3500.0, 52), [4300.0, 5400.0, 7000.0, 10000.0]])
+    # Close at low energies, where windows and dead layers let much less through from one to the
+    # next; photons of those energies stop soon and take little time.
+    low, high = np.geomspace(10.0, 100.0, 40), np.geomspace(100.0, 3500.0, 34)
+    grid = np.concatenate([low[:-1], high, [4300.0, 5400.0, 7000.0, 10000.0]])
     threshold = 2.0 * ELECTRON_REST_ENERGY
-    extra = [threshold, 1.08 * threshold]
+    extra = [threshold, 1.06 * threshold, 1.13 * threshold]
     for symbol in sorted({symbol for one in made_of for symbol, _ in one.fractions}):
         shell = k_shells().get(symbol)
         if shell is not None and 1.1 * grid[0] < shell.edge:

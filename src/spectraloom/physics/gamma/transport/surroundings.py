@@ -23,6 +23,7 @@ from spectraloom.physics.gamma.materials import material
 from spectraloom.physics.gamma.transport.cache import remembered
 from spectraloom.physics.gamma.transport.grid import PHOTON_ENERGIES
 from spectraloom.physics.gamma.transport.layers import Emission, leaving
+from spectraloom.physics.gamma.transport.planes import scattered
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +215,29 @@ def _computed(
             histories=histories,
             seed=seed,
         )
+    lines = straight_way(emission.energies, surroundings)
+    bins = straight_way(PHOTON_ENERGIES, surroundings)
     spread = 4.0 * np.pi * surroundings.distance**2
+    plates = Emission(np.zeros(0), np.zeros(0), np.zeros(PHOTON_ENERGIES.size))
+    around = np.zeros(PHOTON_ENERGIES.size)
+    if surroundings.slabs or surroundings.floor or surroundings.air:
+        room = surroundings.distance - surroundings.outside - surroundings.plates
+        plates, around = scattered(
+            emission,
+            (lines, bins),
+            distance=surroundings.distance,
+            plates=surroundings.slabs,
+            begin=surroundings.outside + 0.5 * max(room, 0.0),
+            floor=surroundings.floor,
+            air="air" if surroundings.air else None,
+            histories=histories,
+            seed=seed,
+        )
     return Flux(
-        emission.energies,
-        emission.lines * straight_way(emission.energies, surroundings) / spread,
-        emission.bins * straight_way(PHOTON_ENERGIES, surroundings) / spread,
-        np.zeros(PHOTON_ENERGIES.size),
+        np.concatenate([emission.energies, plates.energies]),
+        np.concatenate([emission.lines * lines / spread, plates.lines]),
+        emission.bins * bins / spread + plates.bins,
+        around,
     )
 
 

@@ -1,0 +1,181 @@
+"""Spectra as our simulator expects them, for reference spectra of known origin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from spectraloom._typing import FloatArray
+from spectraloom.evaluate.simulator_data import ReferenceSpectrum
+from spectraloom.physics.gamma import GammaDetector, nuclide
+from spectraloom.physics.gamma.crystal import Crystal
+from spectraloom.physics.gamma.spectrum import from_where, turned_back
+from spectraloom.physics.gamma.transport.grid import PHOTON_EDGES, PHOTON_ENERGIES
+from spectraloom.physics.gamma.transport.response_matrix import ResponseMatrix, response_matrix
+from spectraloom.physics.gamma.transport.surroundings import Surroundings, emerging
+
+_SHELL = "steel"
+_LEAST_ENERGY, _MOST_ENERGY = 16.0, 3400.0
+_LEAST_PEAK = 1e-7  # of the largest
+_LEAST_SHARE = 1e-5  # of the photons of a nuclide that a line must have
+_DEPOSIT_EDGES = PHOTON_EDGES[PHOTON_EDGES <= _MOST_ENERGY + 100.0]
+_NARROW = 1.0  # widths below that many bins of deposited energy leave the continuum as it is
+_BINS_PER_WIDTH = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """What photons fly through: all that a transport has to be done for.
+
+    Parameters
+    ----------
+    crystal : Crystal
+        The detector.
+    surroundings : Surroundings
+        Without the steel of a single spectrum.
+    histories : int
+        Photons for each energy of a response.
+    """
+
+    crystal: Crystal = field(default_factory=Crystal)
+    surroundings: Surroundings = field(default_factory=Surroundings)
+    histories: int = 100_000
+
+
+class Deposited(NamedTuple):
+    """Expected deposits of energy per decay, from each part of the photons.
+
+    Attributes
+    ----------
+    energies : ndarray, shape (n_peaks,)
+        Of full energy and escape peaks, keV.
+    peaks : ndarray, shape (n_parts, n_peaks)
+        Counts in them.
+    bins : ndarray, shape (n_parts, n_bins)
+        Counts in the continuum, per bin of deposited energy.
+    """
+
+    energies: FloatArray
+    peaks: FloatArray
+    bins: FloatArray
+
+
+PARTS = ("source", "backscatter")
+"""Photons of the source and those that its surroundings scatter; and those that are turned back by
+what stands behind the detector."""
+
+
+def deposited(one: ReferenceSpectrum, arrangement: Arrangement) -> Deposited:
+    """Energy that the photons of a spectrum leave in a crystal."""
+    return _deposited(one.nuclide, one.thickness, arrangement)
+
+
+@lru_cache(maxsize=1024)
+def _deposited(name: str, thickness: float, arrangement: Arrangement) -> Deposited:
+    source = nuclide(name).lines
+    keep = (source.energies >= _LEAST_ENERGY) & (source.energies <= _MOST_ENERGY)
+    keep &= source.intensities > _LEAST_SHARE * source.intensities.max()
+    around = behind_steel(arrangement.surroundings, thickness)
+    flux = emerging(source.energies[keep], source.intensities[keep], around)
+    front, sides, weakened = _matrices(arrangement)
+    seen = (flux.energies >= _LEAST_ENERGY) & (flux.direct > 0)
+    energies, direct = flux.energies[seen], flux.direct[seen]
+    found = front.deposits(energies, _DEPOSIT_EDGES)
+    lines = (weakened * found.areas * direct).ravel()
+    clear = lines > _LEAST_PEAK * lines.max()
+    peaks = np.zeros((len(PARTS), int(clear.sum())))
+    peaks[0] = lines[clear]
+    scattered = _of_bins(sides) @ np.stack([flux.around, turned_back(flux)], axis=1)
+    near = weakened * (found.continuum @ direct + _of_bins(front) @ flux.front)
+    bins = np.stack([near + scattered[:, 0], scattered[:, 1]])
+    for array in (peaks, bins):
+        array.flags.writeable = False
+    return Deposited(found.energies.ravel()[clear], peaks, bins)
+
+
+def behind_steel(surroundings: Surroundings, thickness: float) -> Surroundings:
+    """The surroundings with a sphere of steel around the source, cm."""
+    if not thickness:
+        return surroundings
+    return replace(surroundings, shells=(*surroundings.shells, (_SHELL, thickness)))
+
+
+@lru_cache(maxsize=8)
+def _matrices(arrangement: Arrangement) -> tuple[ResponseMatrix, ResponseMatrix, float]:
+    """Response from the front and from all sides, and a factor of the first."""
+    crystal, n = arrangement.crystal, arrangement.histories
+    incidence, weakened = from_where(crystal, arrangement.surroundings.distance)
+    return (
+        response_matrix(crystal, incidence, histories=n),
+        response_matrix(crystal, "around", histories=n),
+        weakened,
+    )
+
+
+@lru_cache(maxsize=16)
+def _of_bins(matrix: ResponseMatrix) -> FloatArray:
+    """Deposits per bin from one photon per cm2 in each bin of photon energy."""
+    used = (PHOTON_ENERGIES >= _LEAST_ENERGY) & (PHOTON_EDGES[1:] <= _MOST_ENERGY)
+    energies = PHOTON_ENERGIES[used]
+    found = matrix.deposits(energies, _DEPOSIT_EDGES)
+    counts = found.continuum.copy()
+    rows = np.searchsorted(_DEPOSIT_EDGES, found.energies, side="right") - 1
+    columns = np.broadcast_to(np.arange(energies.size), rows.shape)
+    np.add.at(counts, (np.maximum(rows, 0).ravel(), columns.ravel()), found.areas.ravel())
+    whole = np.zeros((counts.shape[0], PHOTON_ENERGIES.size))
+    whole[:, used] = counts
+    whole.flags.writeable = False
+    return whole
+
+
+def folded(some: Deposited, detector: GammaDetector, weights: FloatArray) -> FloatArray:
+    """Counts per channel from deposits.
+
+    Parameters
+    ----------
+    some : Deposited
+        Deposited energy.
+    detector : GammaDetector
+        Resolution, light and axis.
+    weights : ndarray, shape (n_parts,)
+        Of the parts of the photons.
+
+    Returns
+    -------
+    ndarray, shape (n_channels,)
+        Expected counts per decay.
+    """
+    peaks, bins = weights @ some.peaks, weights @ some.bins
+    counts = detector.fold_lines(some.energies) @ peaks
+    starts = _continuum_starts(detector)
+    if starts is None:
+        cumulative = np.append(0.0, np.cumsum(bins))
+        at = detector.apparent(_DEPOSIT_EDGES)
+        return counts + np.diff(np.interp(detector.axis.edges, at, cumulative))
+    joined = np.add.reduceat(bins, starts)
+    return counts + _continuum(detector) @ joined
+
+
+@lru_cache(maxsize=2)
+def _continuum(detector: GammaDetector) -> FloatArray:
+    starts = _continuum_starts(detector)
+    return detector.fold_bins(np.append(_DEPOSIT_EDGES[starts], _DEPOSIT_EDGES[-1]))
+
+
+@lru_cache(maxsize=2)
+def _continuum_starts(detector: GammaDetector) -> FloatArray | None:
+    """First bins of groups a fifth of the resolution wide; None where bins are wider than it."""
+    widths = np.diff(_DEPOSIT_EDGES)
+    fwhm = detector.fwhm(_DEPOSIT_EDGES[:-1])
+    middle = widths.size // 3
+    if fwhm[middle] < _NARROW * widths[middle]:
+        return None
+    starts = [0]
+    for number, edge in enumerate(_DEPOSIT_EDGES[:-1]):
+        start = starts[-1]
+        if edge - _DEPOSIT_EDGES[start] >= fwhm[start] / _BINS_PER_WIDTH:
+            starts.append(number)
+    return np.asarray(starts)

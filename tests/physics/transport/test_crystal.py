@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spectraloom.errors import DataError, LabelError
+from spectraloom.physics.gamma.crystal import Crystal
+
+
+def test_crystals_that_are_the_same_are_equal_and_hash_alike() -> None:
+    assert Crystal() == Crystal("NaI", (7.62, 7.62))
+    assert hash(Crystal()) == hash(Crystal("NaI", (7.62, 7.62)))
+    assert Crystal() != Crystal("CsI")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        ({"material": "unobtainium"}, LabelError, "unobtainium"),
+        ({"material": "Gd2O2S"}, DataError, "density"),
+        ({"size": (7.62,)}, DataError, "diameter, length"),
+        ({"size": (7.62, -1.0)}, DataError, "above zero"),
+        ({"size": (7.62, float("nan"))}, DataError, "above zero"),
+        ({"window": (("Al", -0.1),)}, DataError, "window"),
+        ({"side": (("nothing", 0.1),)}, LabelError, "nothing"),
+        ({"back": (("Al", 0.0),)}, DataError, "back"),
+        ({"dead_layer": -0.1}, DataError, "dead_layer"),
+        ({"dead_layer": 3.81}, DataError, "leaves nothing"),
+        ({"hole": (8.0, 3.0)}, DataError, "does not fit"),
+        ({"hole": (1.0, 7.62)}, DataError, "does not fit"),
+        ({"hole": (1.0, 3.0), "size": (4.0, 4.0, 4.0)}, DataError, "cylinder"),
+    ],
+)
+def test_what_cannot_be_built_is_refused(
+    wrong: dict[str, object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        Crystal(**wrong)  # type: ignore[arg-type]
+
+
+@given(st.floats(0.1, 20), st.floats(0.1, 20), st.floats(0.1, 20))
+def test_mean_chord_is_four_volumes_over_the_surface(a: float, b: float, c: float) -> None:
+    surface = 2 * (a * b + b * c + c * a)
+    assert Crystal(size=(a, b, c)).mean_chord == pytest.approx(4 * a * b * c / surface)
+
+
+def test_mean_chord_of_a_long_cylinder_is_its_diameter() -> None:
+    assert Crystal(size=(2.0, 1e6)).mean_chord == pytest.approx(2.0, rel=1e-5)
