@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from spectraloom.analyze.given import given_settings
 from spectraloom.analyze.likelihood import Resolution
 from spectraloom.analyze.manifold.autoencoder import LearnedSignature
 from spectraloom.analyze.manifold.latents import LATENTS
+from spectraloom.analyze.manifold.model_errors import LeftOutErrors
 from spectraloom.analyze.manifold.settings import check_fitting, check_settings
 from spectraloom.analyze.manifold.signature import Deformation, SignatureModel, TabulatedSignature
 from spectraloom.analyze.manifold.unmixer import ManifoldUnmixer
@@ -22,6 +23,8 @@ from spectraloom.data.library import Library
 from spectraloom.errors import FormatError
 
 _OWN = "signatures_"
+_LEFT_OUT = "left_out_"
+_PARTS = fields(LeftOutErrors)
 
 
 def pack_manifold(model: ManifoldUnmixer) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -59,6 +62,8 @@ def pack_manifold(model: ManifoldUnmixer) -> tuple[dict[str, Any], dict[str, Arr
         arrays |= {"background_axis": library.axis.values, "background": library.templates}
         if library.weights is not None:
             arrays["background_weights"] = library.weights
+    if model.left_out_ is not None:
+        arrays |= {_LEFT_OUT + one.name: getattr(model.left_out_, one.name) for one in _PARTS}
     return card, {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
@@ -84,6 +89,7 @@ def unpack_manifold(card: dict[str, Any], arrays: dict[str, Array]) -> ManifoldU
     model.learned_ = signatures if learned and not card["signatures_given"] else None
     model.learning_ = dict(card["learning"])
     model.signature_errors_ = _errors(card["signature_errors"], signatures.names)
+    model.left_out_ = _left_out(arrays, signatures)
     model.axis_ = None if card["axis"] is None else Axis.from_dict(arrays["axis"], card["axis"])
     model.n_features_in_ = int(card["n_channels"])
     if model.axis_ is not None and model.axis_.n_channels != model.n_features_in_:
@@ -154,6 +160,19 @@ def _errors(stored: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]
     if set(errors) - set(names) or not all(0 <= value < 1 for value in errors.values()):
         raise FormatError("errors of signatures lie from 0 to below 1, one for each name at most")
     return errors
+
+
+def _left_out(arrays: Mapping[str, Array], signatures: SignatureModel) -> LeftOutErrors | None:
+    if _LEFT_OUT + _PARTS[0].name not in arrays:  # models of a single value, or given ones
+        return None
+    stored = LeftOutErrors(**{one.name: arrays[_LEFT_OUT + one.name] for one in _PARTS})
+    if stored.seen.shape[1] != signatures.axis.n_channels:
+        raise FormatError("the errors of the signatures are on another axis than these")
+    if len(stored.sources) and not 0 <= stored.sources.min() <= stored.sources.max() < len(
+        signatures.names
+    ):
+        raise FormatError("there are errors of signatures that are not there")
+    return stored
 
 
 def _fitting(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,6 +50,8 @@ def deforming_model(given: Mapping[str, Any]) -> ManifoldUnmixer:
 
 def show_manifold_training(done: ManifoldTraining, out: Path, page: Path | None) -> None:
     """Print how well a model does at values of the deformation that were held out."""
+    from spectraloom.workflow.trust import manifold_remarks
+
     model = done.model
     one = model.signatures_.deformations[0]
     if done.tried:
@@ -70,8 +72,10 @@ def show_manifold_training(done: ManifoldTraining, out: Path, page: Path | None)
         console().print(shown)
         print_text(
             f"Mixtures of spectra at values of {one.name} that were held out, drawn over the "
-            "background; intervals are 95 %."
+            "background; intervals are 95 %. The model that is saved is learned from all values."
         )
+    for remark in manifold_remarks(model):
+        print_text(remark)
     facts: dict[str, object] = {
         "classes": ", ".join(model.classes_),
         "deformation": one.describe(),
@@ -94,6 +98,10 @@ def print_unmixed(result: Result, model: ManifoldUnmixer, most: int = 20) -> Non
         found = [result.names.index(label) for label in result.labels[row]]
         against = [reason for reason, flag in reasons.items() if flag[row]]
         own = [own_text(model, result, row, j) for j in found]
+        if len(found) > 1:  # whose it is: rows of the table wrap
+            own = [
+                text and f"{result.names[j]}: {text}" for j, text in zip(found, own, strict=True)
+            ]
         shown.add_row(
             row_name(result, row),
             clean("\n".join(result.names[j] for j in found) or "nothing"),

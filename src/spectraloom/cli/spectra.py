@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,6 +26,12 @@ from spectraloom.cli.show import (
     progress_bar,
 )
 
+if TYPE_CHECKING:
+    from spectraloom.data import Spectra
+
+_FOR_NO_SCENE = ("nuclides", "counts", "background", "absorbers", "detector", "live_time")
+# What Typer raises where an option is missing; its home differs between versions.
+_MissingOptionError: type[Exception] = typer.BadParameter.__mro__[1]
 _MOST = 10_000_000  # spectra of a simulation; more would not fit into memory
 
 
@@ -125,12 +131,20 @@ def explore(
 
 
 def simulate(
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")],
+    context: typer.Context,
+    scene: Annotated[
+        str | None, typer.Argument(help="A scene: a TOML file, or a name that --list shows.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write; needed.")
+    ] = None,
     nuclides: Annotated[
         str,
         typer.Option(help="What a spectrum may hold, by commas; '+' joins a mixture."),
     ] = "Cs137,Co60,Co60+Cs137",
-    n: Annotated[int, typer.Option("-n", help="Number of spectra.", min=1, max=_MOST)] = 1000,
+    n: Annotated[
+        int, typer.Option("-n", help="Number of single spectra.", min=1, max=_MOST)
+    ] = 1000,
     counts: Annotated[
         tuple[float, float], typer.Option(help="Least and most counts from sources.")
     ] = (1e3, 1e4),
@@ -142,32 +156,80 @@ def simulate(
     ] = "none",
     detector: Annotated[str, typer.Option(help="simulated, east or west.")] = "simulated",
     live_time: Annotated[float, typer.Option(help="Seconds.")] = 1.0,
+    list_scenes: Annotated[bool, typer.Option("--list", help="Show the ready scenes.")] = False,
     overwrite: Overwrite = False,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Simulate gamma spectra with known content.
+    """Simulate gamma spectra with known content, from a scene or from a few options.
 
-    Example: `spectraloom simulate -o train.npz --nuclides Cs137,Co60 --absorbers "none,Pb 0.5"`
+    A scene says all itself; besides it only -n and --seed are taken.
+
+    Example: `spectraloom simulate handheld -o train.zarr --seed 7`
     """
+    if list_scenes:
+        _show_scenes(as_json)
+        return
+    if out is None:
+        raise _MissingOptionError("Missing option '--out' / '-o'.")
     from spectraloom.io import write
     from spectraloom.workflow import simulate_from_text
     from spectraloom.workflow.convert import require_new
 
     require_new(out, overwrite=overwrite)
-    spectra = simulate_from_text(
-        nuclides,
-        n,
-        detector=detector,
-        counts=counts,
-        background=background,
-        absorbers=absorbers,
-        live_time=live_time,
-        seed=seed,
-    )
+    if scene is None:
+        spectra = simulate_from_text(
+            nuclides,
+            n,
+            detector=detector,
+            counts=counts,
+            background=background,
+            absorbers=absorbers,
+            live_time=live_time,
+            seed=seed,
+        )
+    else:
+        spectra = _from_scene(context, scene, n, seed, as_json)
     lost = write(spectra, out, overwrite=overwrite)
     if as_json:
         print_json({"spectra": len(spectra), "written": str(out), "not_kept": lost})
         return
     told: dict[str, object] = {"not kept": ", ".join(lost)} if lost else {}
     print_pairs({"spectra": len(spectra), "file": out} | told)
+
+
+def _from_scene(context: typer.Context, named: str, n: int, seed: int, as_json: bool) -> Spectra:
+    """Draw a scene; options that it decides itself are refused."""
+    from spectraloom.generate import simulate_scene
+    from spectraloom.workflow import find_scene
+
+    given = {name for name in _FOR_NO_SCENE if _is_given(context, name)}
+    if given:
+        options = ", ".join("--" + name.replace("_", "-") for name in sorted(given))
+        raise typer.BadParameter(f"a scene says this itself: leave out {options}")
+    found = find_scene(
+        named,
+        spectra=n if _is_given(context, "n") else None,
+        seed=seed if _is_given(context, "seed") else None,
+    )
+    with progress_bar(as_json) as progress:
+        progress(0.0, "reading")
+        return simulate_scene(found, progress=progress)
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _show_scenes(as_json: bool) -> None:
+    from spectraloom.generate import ready_scene, scenes
+
+    lines = [
+        {"scene": name, "spectra": len(ready_scene(name)), "what it is for": description}
+        for name, description in scenes().items()
+    ]
+    if as_json:
+        print_json([{**one, "description": one.pop("what it is for")} for one in lines])
+        return
+    print_lines([{name: str(value) for name, value in one.items()} for one in lines])

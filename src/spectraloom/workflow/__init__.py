@@ -47,7 +47,7 @@ from spectraloom.workflow.pages import (
 from spectraloom.workflow.prepare import onto_axis, prepare, read_prepared
 from spectraloom.workflow.report import Report
 from spectraloom.workflow.series import FoundAlarms, find_alarms, read_series
-from spectraloom.workflow.simulate import simulate_from_text
+from spectraloom.workflow.simulate import find_scene, simulate_from_text
 from spectraloom.workflow.train import (
     Training,
     read_for,
@@ -83,6 +83,7 @@ __all__ = [
     "evaluation_report",
     "explore_report",
     "find_alarms",
+    "find_scene",
     "identifier_report",
     "identify_files",
     "join_results",

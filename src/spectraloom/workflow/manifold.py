@@ -17,6 +17,7 @@ from spectraloom.errors import DataError, LabelError
 from spectraloom.evaluate.metrics import rate_of
 from spectraloom.io import read_groups
 from spectraloom.workflow.prepare import common_axis, part_of, prepare
+from spectraloom.workflow.trust import manifold_remarks
 
 _LEVELS = (2_000, 20_000)  # counts of mixtures that a model is tried out on
 _TRIALS = 200
@@ -33,8 +34,9 @@ class ManifoldTraining:
     Parameters
     ----------
     model : ManifoldUnmixer
+        Learned from all spectra.
     held_out : ndarray
-        Values of the deformation that it was not trained on.
+        Values of the deformation that a model was tried out on, which was learned without them.
     tried : dict
         What :func:`try_out_manifold` found; empty if nothing was held out.
     """
@@ -52,6 +54,7 @@ class ManifoldTraining:
             "learning": dict(self.model.learning_),
             "false_alarm_rate": self.model.false_alarm_rate,
             "held_out": self.held_out.tolist(),
+            "remarks": manifold_remarks(self.model),
             **self.tried,
             "provenance": dict(self.model.provenance_),
         }
@@ -124,7 +127,10 @@ def train_manifold(
     seed: int = 1,
     progress: Callable[[float, str], None] | None = None,
 ) -> ManifoldTraining:
-    """Learn signatures at some values of the deformation, and try them out at the others.
+    """Try signatures out at values of the deformation that were held out, then learn from all.
+
+    What is tried out is a model of the other values; the model that is returned is learned from
+    all spectra, as :meth:`ManifoldUnmixer.fit` of these would be.
 
     Parameters
     ----------
@@ -152,11 +158,13 @@ def train_manifold(
         raise DataError(f"the share to hold out lies in [0, 1), got {holdout:g}")
     held = held_out_values(spectra, model, holdout, seed)
     test = _rows_at(spectra, model, held)
-    fitted = clone(model).fit(spectra[~test], progress=part_of(progress, 0.0, 0.8))
     if not test.any():
-        return ManifoldTraining(fitted, held, {})
-    part_of(progress, 0.8, 1.0)(0.0, "trying it out")
-    return ManifoldTraining(fitted, held, try_out_manifold(fitted, spectra[test], seed=seed))
+        return ManifoldTraining(clone(model).fit(spectra, progress=progress), held, {})
+    part = clone(model).fit(spectra[~test], progress=part_of(progress, 0.0, 0.4))
+    part_of(progress, 0.4, 0.5)(0.0, "trying it out")
+    tried = try_out_manifold(part, spectra[test], seed=seed)
+    fitted = clone(model).fit(spectra, progress=part_of(progress, 0.5, 1.0))
+    return ManifoldTraining(fitted, held, tried)
 
 
 def held_out_values(

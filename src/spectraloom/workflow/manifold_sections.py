@@ -17,7 +17,7 @@ from spectraloom.workflow.left_out import LeftOut
 from spectraloom.workflow.manifold import ManifoldTraining, components_of_manifold
 from spectraloom.workflow.report import Block, Section, Table, Text
 from spectraloom.workflow.sections import drawn, percent
-from spectraloom.workflow.trust import doubts, summary
+from spectraloom.workflow.trust import doubts, manifold_remarks, summary
 
 _MOST_ROWS = 500
 _MOST_SHOWN = 40
@@ -30,7 +30,7 @@ def signatures_section(training: ManifoldTraining) -> Section:
     signatures = model.signatures_
     names = signatures.names[:_MOST_PANELS]
     first = signatures.deformations[0]
-    errors = {name: f"{100 * value:.2f} %" for name, value in model.signature_errors_.items()}
+    errors = {name: _error_text(model.signature_errors_.get(name)) for name in signatures.names}
     latents = [
         name
         for name in ("gain", "offset", "broadening", "tilt")
@@ -44,7 +44,10 @@ def signatures_section(training: ManifoldTraining) -> Section:
         ["fitted with it", ", ".join(latents) or "nothing else"],
         ["false alarms of a spectrum without sources", f"{model.false_alarm_rate:g}"],
         ["background", "learned" if model.background_ is not None else "none"],
-        ["values held out", ", ".join(f"{value:g}" for value in training.held_out) or "none"],
+        [
+            "values held out when it was tried out",
+            ", ".join(f"{value:g}" for value in training.held_out) or "none",
+        ],
     ]
     facts += [[f"relative error of {name} between values", text] for name, text in errors.items()]
     return Section(
@@ -57,6 +60,7 @@ def signatures_section(training: ManifoldTraining) -> Section:
                 f"How the signatures deform with the {first.name}; each has unit area.",
             ),
             Table("Settings", ["Setting", "Value"], facts),
+            *(Text(remark) for remark in manifold_remarks(model)),
         ],
     )
 
@@ -84,7 +88,8 @@ def tried_section(training: ManifoldTraining) -> Section:
             Text(
                 f"Spectra at values of the {first.name} that the signatures were not learned from "
                 "were mixed, put on the background, and drawn with counting noise. Errors and "
-                "intervals are those of spectra whose set of sources is right."
+                "intervals are those of spectra whose set of sources is right. The model itself "
+                "was then learned from all values."
             ),
             Table(
                 "Mixtures at values that were held out",
@@ -177,7 +182,8 @@ def own_text(model: ManifoldUnmixer, result: Result, row: int, column: int) -> s
 
 def _latents_text(model: ManifoldUnmixer, numbers: Mapping[str, float]) -> str:
     """Values with intervals in words; unknown where nothing is known but the range."""
-    units = {one.name: one.unit for one in model.signatures_.deformations}
+    ranges = model.signatures_.deformations
+    units = {one.name: one.unit for one in ranges}
     units["offset"] = model.signatures_.axis.unit
     texts = []
     for key, high in numbers.items():
@@ -186,9 +192,13 @@ def _latents_text(model: ManifoldUnmixer, numbers: Mapping[str, float]) -> str:
             continue
         value, low = float(numbers[name]), float(numbers[f"{name}_low"])
         known = f"{value:.3g}" if np.isfinite(value) else "unknown"
-        texts.append(
-            f"{name} {known} ({low:.3g} to {high:.3g} {units.get(name, '')}".rstrip() + ")"
-        )
+        within = f"{low:.3g} to {high:.3g}"
+        one = next((one for one in ranges if one.name == name), None)
+        if one is not None and value >= one.high:
+            known, within = f"{one.high:.3g} or more", f"over {low:.3g}"
+        elif one is not None and value <= one.low and not one.starts_at_nothing:
+            known, within = f"{one.low:.3g} or less", f"under {high:.3g}"
+        texts.append(f"{name} {known} ({within} {units.get(name, '')}".rstrip() + ")")
     return ", ".join(texts)
 
 
@@ -275,6 +285,13 @@ def _deformation_picture(one: Deformation, sources: Sequence[str], answer: Resul
         f"The {one.name} of {', '.join(sources)} with 95 % intervals.",
         f"How far each source is deformed: the {one.name}, with its 95 % interval.",
     )
+
+
+def _error_text(value: float | None) -> str:
+    if value is None:
+        return "not known (fewer than three values, or no counts)"
+    # The noise of what was left out was taken off, and no more was there.
+    return f"{100 * value:.2g} %" if value > 0 else "not measurable: below the noise"
 
 
 def _percent_or_dash(value: float | None) -> str:

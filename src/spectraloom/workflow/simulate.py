@@ -1,10 +1,13 @@
-"""Simulate from a few words, as the command line gives them."""
+"""Simulate from a few words or a scene, as the command line gives them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError, LabelError
-from spectraloom.generate import demo_detectors, simulate_gamma
+from spectraloom.generate import Scene, demo_detectors, read_scene, ready_scene, simulate_gamma
 from spectraloom.physics.gamma import Absorber
 
 
@@ -60,6 +63,43 @@ def simulate_from_text(
         live_time=live_time,
         seed=seed,
     )
+
+
+def find_scene(named: str, *, spectra: int | None = None, seed: int | None = None) -> Scene:
+    """A scene from a file or the gallery.
+
+    Parameters
+    ----------
+    named : str
+        A TOML file, or a name out of :func:`spectraloom.generate.scenes`.
+    spectra : int, optional
+        Number of single spectra, instead of that of the scene.
+    seed : int, optional
+        Instead of that of the scene.
+
+    Returns
+    -------
+    Scene
+        What it says.
+
+    Raises
+    ------
+    LabelError
+        If it is neither a file nor the name of a ready scene, or names something unknown.
+    DataError
+        If the file is no scene.
+    """
+    is_file = named.endswith(".toml") or Path(named).is_file()
+    scene = read_scene(named) if is_file else ready_scene(named)
+    scene = scene if seed is None else replace(scene, seed=seed)
+    if spectra is None:
+        return scene
+    if not scene.spectra:
+        raise DataError(
+            f"the scene {scene.name!r} has passes only, no single spectra: change their number in "
+            "its file"
+        )
+    return replace(scene, spectra=spectra)
 
 
 def _absorber(entry: str) -> Absorber | None:

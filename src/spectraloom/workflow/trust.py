@@ -26,6 +26,10 @@ by more than three standard deviations in the average channel."""
 MOST_WIDENING = 2.0
 """Factor that a changing background may raise thresholds by before it is worth a warning."""
 
+_FEW_VALUES = 4  # of a deformation, that hardly show how a signature changes between them
+_MEASURED = 3  # values from which on one can be left out to measure the error
+_LARGE_ERROR = 0.05  # relative, of a signature, that is worth a remark
+
 _TOLD = 0.75  # part of what is known of a gain that the spectrum tells, not the prior
 
 _REASONS = {
@@ -37,6 +41,8 @@ _REASONS = {
     "drifted further than the templates followed",
     "outlier": "the model does not explain the spectrum: an unknown source, or one that is "
     "changed by shielding, scattering or drift",
+    "at_range_end": "a source is deformed as far as the signatures go, or further: the interval is "
+    "open at that end, and the amount holds for this end of the range",
     "partly_covered": "over a tenth of a source lies where the spectrum does not reach, so that "
     "its amount is extrapolated",
     "poor fit": "the fit misses the spectrum by far more than counting explains: amounts and "
@@ -149,6 +155,48 @@ def training_remarks(model: Identifier, tried: Mapping[str, Any]) -> list[str]:
     return remarks
 
 
+def manifold_remarks(model: ManifoldUnmixer) -> list[str]:
+    """What to look at in trained signatures before they are used, a sentence each.
+
+    Parameters
+    ----------
+    model : ManifoldUnmixer
+        Fitted.
+    """
+    seen = model.learning_.get("values", {})
+    (along, *_) = model.signatures_.deformations
+    remarks = []
+    still = [name for name, number in seen.items() if number < 2]
+    if still:
+        remarks.append(
+            f"{', '.join(still)}: all training spectra have the same {along.name}, so that the "
+            "signature does not deform, and nothing is said of it where this source is alone."
+        )
+    few = [name for name, number in seen.items() if 2 <= number <= _FEW_VALUES]
+    if few:
+        remarks.append(
+            f"{', '.join(few)}: training spectra have only "
+            f"{min(seen[name] for name in few)} different values of {along.name}. What lies "
+            "between is a guess, whose error "
+            + (
+                "cannot be measured: intervals are too narrow. "
+                if any(seen[name] < _MEASURED for name in few)
+                else "is measured at hardly any value. "
+            )
+            + "Give spectra at more values."
+        )
+    bad = {name: e for name, e in model.signature_errors_.items() if e > _LARGE_ERROR}
+    if bad:
+        worst = max(bad, key=lambda name: bad[name])
+        remarks.append(
+            f"Between training values signatures are off by up to {bad[worst]:.1%} ({worst}): "
+            "intervals are wider for it, and the misfit alarm blunter, as a source has to be off "
+            "by more than that to be noticed. Training spectra at more values, or with more "
+            "counts, make it smaller."
+        )
+    return remarks
+
+
 def _deformations(model: ManifoldUnmixer) -> Iterator[str]:
     yield (
         f"Of spectra without a source, {model.false_alarm_rate:g} are said to hold one, as long "
@@ -159,6 +207,12 @@ def _deformations(model: ManifoldUnmixer) -> Iterator[str]:
         f"The signatures are known for {known}, in the material and on the kind of detector that "
         "they were learned with; intervals are 95 %."
     )
+    unknown = [name for name in model.signatures_.names if name not in model.signature_errors_]
+    if unknown:
+        yield (
+            f"How far the signatures of {', '.join(unknown)} are off between the values that they "
+            "were learned from is not known, so that no interval or alarm allows for it."
+        )
 
 
 def _drift(result: Result, model: Identifier) -> Iterator[str]:

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from spectraloom._typing import Array, FloatArray, IntArray
+from spectraloom._typing import Array, BoolArray, FloatArray, IntArray
 from spectraloom.analyze.manifold.fit import ManifoldFit
 from spectraloom.analyze.manifold.signature import Deformation
 from spectraloom.analyze.manifold.uncertainty import profile_amounts, profile_latents
@@ -16,10 +16,27 @@ from spectraloom.data.spectra import Spectra
 
 _CLOSE = 2.0  # standard deviations from a limit
 _SHARP = 0.02  # of its range: along a wider interval what spectra tell of a deformation changes
-_WHOLE = 1.0  # standard deviation, as a part of the range, from which nothing is known
+_TWO_SIDED = 1.96  # standard deviations from the estimate to an end of a 95 % interval
 
 
-def latent_intervals(fit: ManifoldFit, *, profile: bool) -> FloatArray:
+def with_model_errors(fit: ManifoldFit, added: FloatArray) -> ManifoldFit:
+    """The fit with a covariance that holds the errors of the model.
+
+    Parameters
+    ----------
+    fit : ManifoldFit
+    added : ndarray, shape (n, k + L, k + L)
+        See :func:`~spectraloom.analyze.manifold.model_errors.added_covariance`.
+    """
+    variances = np.diagonal(fit.covariance, axis1=1, axis2=2)
+    free = np.isfinite(variances) & (variances > 0)
+    both = free[:, :, np.newaxis] & free[:, np.newaxis]
+    return replace(fit, covariance=np.where(both, fit.covariance + added, fit.covariance))
+
+
+def latent_intervals(
+    fit: ManifoldFit, *, profile: bool, added: FloatArray | None = None
+) -> FloatArray:
     """95 % intervals of the latents in their units, shape (n, L, 2).
 
     Parameters
@@ -29,8 +46,13 @@ def latent_intervals(fit: ManifoldFit, *, profile: bool) -> FloatArray:
         Whether all come from the profile of the likelihood; else only those where its curvature
         says little: of latents within two standard deviations of a limit, and of deformations that
         are known no better than to a fiftieth of their range.
+    added : ndarray, shape (n, k + L, k + L), optional
+        What errors of the model add to the covariance. They are added to the distances between
+        estimate and ends in squares.
     """
-    intervals = fit.latent_intervals()
+    if added is None:
+        added = np.zeros_like(fit.covariance)
+    intervals = with_model_errors(fit, added).latent_intervals()
     k = fit.template_amounts.shape[1]
     variances = np.diagonal(fit.covariance, axis1=1, axis2=2)[:, k:]
     low, high = fit.table.prior.bounds.T
@@ -43,18 +65,45 @@ def latent_intervals(fit: ManifoldFit, *, profile: bool) -> FloatArray:
         known = np.isfinite(variances[:, place])
         rows = np.flatnonzero(known if profile else known & doubtful[:, place])
         if len(rows):
-            intervals[rows, place] = profile_latents(rows_of(fit, rows), name)
+            ends = profile_latents(rows_of(fit, rows), name)
+            more = added[rows, k + place, k + place]
+            scale, limits = fit.table.layout.scales[place], fit.table.prior.bounds[place]
+            inner = ends if scale is None else scale.to_unit(ends)
+            wider = np.clip(_wider(inner, fit.inner[rows, place], more), *limits)
+            wider = np.where((inner <= limits[0]) | (inner >= limits[1]), inner, wider)
+            moved = wider if scale is None else scale.from_unit(wider)
+            intervals[rows, place] = np.where(more[:, np.newaxis] > 0, moved, ends)
     return intervals
 
 
-def amount_intervals(fit: ManifoldFit) -> dict[str, FloatArray]:
+def _wider(ends: FloatArray, estimates: FloatArray, added: FloatArray) -> FloatArray:
+    """Ends (n, 2) of 95 % intervals with more variance (n,) than they were found with."""
+    more = _TWO_SIDED * np.sqrt(np.maximum(added, 0.0))
+    low = np.minimum(estimates - np.hypot(estimates - ends[:, 0], more), ends[:, 0])
+    high = np.maximum(estimates + np.hypot(ends[:, 1] - estimates, more), ends[:, 1])
+    return np.column_stack([low, high])
+
+
+def amount_intervals(fit: ManifoldFit, added: FloatArray | None = None) -> dict[str, FloatArray]:
     """Details ``interval_low`` and ``interval_high``: 95 %, from the profile of the likelihood.
 
     Parameters
     ----------
     fit : ManifoldFit
+    added : ndarray, shape (n, k + L, k + L), optional
+        As for :func:`latent_intervals`.
     """
-    ends = np.stack([profile_amounts(fit, name) for name in fit.table.names], axis=1)
+    groups = fit.table.groups
+    columns = []
+    for number, name in enumerate(fit.table.names):
+        ends = profile_amounts(fit, name)
+        if added is not None:
+            own = np.flatnonzero(groups == number)
+            more = added[:, own][:, :, own].sum(axis=(1, 2))
+            wider = np.maximum(_wider(ends, fit.amounts[:, number], more), 0.0)
+            ends = np.where(more[:, np.newaxis] > 0, wider, ends)
+        columns.append(ends)
+    ends = np.stack(columns, axis=1)
     return {"interval_low": ends[..., 0], "interval_high": ends[..., 1]}
 
 
@@ -75,12 +124,15 @@ def rows_of(fit: ManifoldFit, rows: IntArray) -> ManifoldFit:
 
 
 def latent_answers(
-    fit: ManifoldFit, deformations: tuple[Deformation, ...], intervals: FloatArray
+    fit: ManifoldFit,
+    deformations: tuple[Deformation, ...],
+    intervals: FloatArray,
+    chosen: BoolArray,
 ) -> tuple[dict[str, Array], dict[str, FloatArray]]:
     """Values, uncertainties and intervals of the latents.
 
-    Where nothing is known of a deformation, its value and uncertainty are nan, and its interval is
-    the whole range. At an end of its range it has an interval, but no uncertainty.
+    Where no source was found that deforms, the value and uncertainty of a deformation are nan, and
+    its interval is the whole range. At an end of its range it has an interval, but no uncertainty.
 
     Parameters
     ----------
@@ -89,6 +141,8 @@ def latent_answers(
         Of the signatures.
     intervals : ndarray, shape (n, L, 2)
         In the units of the latents.
+    chosen : ndarray of bool, shape (n, n_names)
+        Sources that were found.
 
     Returns
     -------
@@ -101,10 +155,10 @@ def latent_answers(
     layout, k = fit.table.layout, fit.template_amounts.shape[1]
     variances = np.diagonal(fit.covariance, axis1=1, axis2=2)[:, k:]
     values, errors = fit.latents.copy(), fit.latent_uncertainties.copy()
-    scaled = np.array([one is not None for one in layout.scales], dtype=bool)
-    unknown = scaled & ~(variances < _WHOLE)
-    errors[unknown | (variances <= 0)] = np.nan
+    unknown = ~_told_of(fit, chosen)
+    errors[unknown | ~np.isfinite(variances) | (variances <= 0)] = np.nan
     values[unknown] = np.nan
+    intervals = np.where(unknown[..., np.newaxis], _whole_ranges(fit), intervals)
     parts = {
         "": values,
         "_uncertainty": errors,
@@ -126,6 +180,50 @@ def latent_answers(
         if place not in own:
             quality |= {name + ending: array[:, place] for ending, array in parts.items()}
     return quality, details
+
+
+def _told_of(fit: ManifoldFit, chosen: BoolArray) -> BoolArray:
+    """Latents of which something is known, shape (n, L): deformations by sources that were found.
+
+    Of the others, what neither a spectrum nor a prior tells.
+    """
+    layout, k = fit.table.layout, fit.template_amounts.shape[1]
+    variances = np.diagonal(fit.covariance, axis1=1, axis2=2)[:, k:]
+    told = np.isfinite(variances)
+    own = layout.sources
+    for latent in np.unique(own):
+        (sources,) = np.nonzero((own == latent).any(axis=1))
+        there = chosen[:, sources] & (fit.amounts[:, sources] > 0)
+        told[:, latent] &= there.any(axis=1)
+    return np.asarray(told)
+
+
+def _whole_ranges(fit: ManifoldFit) -> FloatArray:
+    """Limits of the latents in their units, shape (L, 2)."""
+    return fit.table.layout.to_values(fit.table.prior.bounds.T).T
+
+
+def at_range_end(fit: ManifoldFit, chosen: BoolArray) -> BoolArray:
+    """Whether a deformation lies at an end of its range beyond which it may go on, shape (n,).
+
+    Nothing lies before the zero of a softened one, such as a thickness.
+
+    Parameters
+    ----------
+    fit : ManifoldFit
+    chosen : ndarray of bool, shape (n, n_names)
+        Sources that were found.
+    """
+    layout = fit.table.layout
+    told = _told_of(fit, chosen)
+    out = np.zeros(len(fit), dtype=bool)
+    for latent in np.unique(layout.sources):
+        scale, (low, high) = layout.scales[latent], fit.table.prior.bounds[latent]
+        here = fit.inner[:, latent]
+        out |= told[:, latent] & (here >= high)
+        if scale is None or not scale.starts_at_nothing:
+            out |= told[:, latent] & (here <= low)
+    return out
 
 
 def absent_uncertainties(fit: ManifoldFit) -> FloatArray:

@@ -54,11 +54,11 @@ def chance(ratio, pieces, center, width):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def fill_chances(ratios, pieces, centers, widths, out):  # type: ignore[no-untyped-def]
-    """Chance of every ratio (N, k), by the curves (k, P) and what is known (k,) of each source."""
+def fill_each_chance(ratios, pieces, known, out):  # type: ignore[no-untyped-def]
+    """Chance of every ratio (N, k), by the curves (k, P) and what is known (N, k, 2) of each."""
     for row in range(len(ratios)):
         for j in range(ratios.shape[1]):
-            out[row, j] = chance(ratios[row, j], pieces[j], centers[j], widths[j])
+            out[row, j] = chance(ratios[row, j], pieces[j], known[row, j, 0], known[row, j, 1])
 
 
 @compiled
@@ -82,10 +82,9 @@ def _width_of(problem, j, trial):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _chance_of(problem, j, ratio, width, s):  # type: ignore[no-untyped-def]
-    """Chance of the ratio of one source against the set without it."""
-    center = s[problem.own[j]] if problem.own[j] >= 0 else 0.5
-    return chance(ratio, problem.pieces[j], center, width)
+def _center_of(problem, j, s):  # type: ignore[no-untyped-def]
+    """Deformation of a source where the set without it puts it."""
+    return s[problem.own[j]] if problem.own[j] >= 0 else 0.5
 
 
 @compiled
@@ -112,7 +111,7 @@ def _fit_set(problem, row, active, search, a, s, trial):  # type: ignore[no-unty
 
 
 @compiled
-def _forward(problem, row, active, size, loss, a, s, trial, p_values, ratios):  # type: ignore[no-untyped-def]
+def _forward(problem, row, active, size, loss, a, s, trial, p_values, ratios, known):  # type: ignore[no-untyped-def]
     """Add the source that chance explains least, if that is less than the rate.
 
     Returns
@@ -138,7 +137,8 @@ def _forward(problem, row, active, size, loss, a, s, trial, p_values, ratios):  
         new = _fit_set(problem, row, active, search, trial.a, trial.s, trial)
         active[j] = False
         ratios[j] = max(loss - new, 0.0)
-        p_values[j] = _chance_of(problem, j, ratios[j], width, s)
+        known[j, 0], known[j, 1] = _center_of(problem, j, s), width
+        p_values[j] = chance(ratios[j], problem.pieces[j], known[j, 0], known[j, 1])
         if p_values[j] < best_p or (p_values[j] == best_p and new < best_loss):
             best, best_p, best_loss = j, p_values[j], new
             trial.best_a[:] = trial.a
@@ -152,7 +152,7 @@ def _forward(problem, row, active, size, loss, a, s, trial, p_values, ratios):  
 
 
 @compiled
-def _backward(problem, row, active, loss, a, s, trial, p_values, ratios):  # type: ignore[no-untyped-def]
+def _backward(problem, row, active, loss, a, s, trial, p_values, ratios, known):  # type: ignore[no-untyped-def]
     """Drop the source that chance explains best, if it is no longer worth its place.
 
     Returns
@@ -174,7 +174,9 @@ def _backward(problem, row, active, loss, a, s, trial, p_values, ratios):  # typ
         active[j] = True
         ratios[j] = max(new - loss, 0.0)
         _know(problem, row, trial.a, trial.s, trial)
-        p_values[j] = _chance_of(problem, j, ratios[j], _width_of(problem, j, trial), trial.s)
+        known[j, 0] = _center_of(problem, j, trial.s)
+        known[j, 1] = _width_of(problem, j, trial)
+        p_values[j] = chance(ratios[j], problem.pieces[j], known[j, 0], known[j, 1])
         if p_values[j] > worst_p:
             worst, worst_p, worst_loss = j, p_values[j], new
             trial.best_a[:] = trial.a
@@ -207,7 +209,7 @@ def _make_trial(problem):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def select_many(problem, found, chosen, p_values, ratios):  # type: ignore[no-untyped-def]
+def select_many(problem, found, chosen, p_values, ratios, known):  # type: ignore[no-untyped-def]
     """Choose the sources of every spectrum.
 
     Parameters
@@ -216,6 +218,8 @@ def select_many(problem, found, chosen, p_values, ratios):  # type: ignore[no-un
     found : Found, filled here
     chosen : (N, k) bool, filled here
     p_values, ratios : (N, k), filled here: against the set without a source, or with it
+    known : (N, k, 2), filled here: what is known of the deformation without the source, its place
+        and how well
     """
     counts, prior = problem.counts, problem.prior
     trial = _make_trial(problem)
@@ -230,14 +234,16 @@ def select_many(problem, found, chosen, p_values, ratios):  # type: ignore[no-un
         loss = _fit_set(problem, row, active, True, a, s, trial)
         for _ in range(_TURNS * n_sources + 1):
             added, loss = _forward(
-                problem, row, active, size, loss, a, s, trial, p_values[row], ratios[row]
-            )
+                problem, row, active, size, loss, a, s, trial, p_values[row], ratios[row],
+                known[row],
+            )  # fmt: skip
             size += added >= 0
             dropped = -1
             if size > 0 and not (added >= 0 and size == 1):
                 dropped, loss = _backward(
-                    problem, row, active, loss, a, s, trial, p_values[row], ratios[row]
-                )
+                    problem, row, active, loss, a, s, trial, p_values[row], ratios[row],
+                    known[row],
+                )  # fmt: skip
             size -= dropped >= 0
             if added < 0 and dropped < 0:
                 break

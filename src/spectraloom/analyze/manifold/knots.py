@@ -12,7 +12,7 @@ from spectraloom.analyze.manifold.misfit import left_out_excess
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import FitError
 
-KNOTS = (4, 5, 7, 10, 14, 20, 28, 40, 56, 80)
+KNOTS = (5, 7, 10, 14, 20, 28, 40, 56)
 
 
 def choose_knots(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,13 +12,15 @@ from spectraloom._typing import Array, BoolArray, FloatArray
 from spectraloom.analyze.given import of_one_source
 from spectraloom.analyze.manifold.autoencoder import LearnedSignature
 from spectraloom.analyze.manifold.interpolated import InterpolatedSignature
-from spectraloom.analyze.manifold.misfit import left_out_errors
+from spectraloom.analyze.manifold.misfit import errors_of, left_out_models
+from spectraloom.analyze.manifold.model_errors import LeftOutErrors, left_out_differences
 from spectraloom.analyze.manifold.signature import (
     N_NODES,
     Deformation,
     SignatureModel,
     TabulatedSignature,
 )
+from spectraloom.data.library import Library
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError, FitError, LabelError
 
@@ -81,7 +84,12 @@ def deformation_of(
         )
     column = spectra.columns[name]
     if column.dtype.kind not in "iuf":
-        raise FitError(f"the column {name!r} holds {column.dtype}: numbers are expected")
+        raise FitError(
+            f"the column {name!r} holds text, such as {str(column[0])!r}: numbers in one unit are "
+            "expected"
+            if column.dtype.kind in "OUS"
+            else f"the column {name!r} holds {column.dtype}: numbers are expected"
+        )
     values = column.astype(np.float64)
     if not np.isfinite(values).all():
         raise FitError(
@@ -149,8 +157,8 @@ def signature_errors(
     learned: InterpolatedSignature | LearnedSignature,
     *,
     knots: int | Sequence[float],
-) -> dict[str, float]:
-    """Relative error of each signature at values of the deformation that it was not learned from.
+) -> tuple[dict[str, float], LeftOutErrors | None]:
+    """Errors of each signature at values of the deformation that it was not learned from.
 
     Curves are fitted again without each fifth value in turn. An autoencoder is judged at the
     values that its training was validated with.
@@ -164,32 +172,47 @@ def signature_errors(
 
     Returns
     -------
-    dict of str to float
+    relative : dict of str to float
         Without those of which this cannot be told: of spectra that are no counts, or of sources at
         fewer than three values.
+    left_out : LeftOutErrors or None
+        The errors themselves; None where there are none.
     """
     (along,) = learned.deformations
     if spectra.kind != "counts":
-        return {}
+        return {}, None
     values = np.asarray(spectra.columns[along.name], dtype=np.float64)
     names = np.asarray([entry[0] for entry in spectra.labels])
     if not _enough_values(names, values).any():
-        return {}
+        return {}, None
     if isinstance(learned, InterpolatedSignature):
-        return left_out_errors(
+        models = left_out_models(
             spectra,
             lambda rest: InterpolatedSignature.from_spectra(rest, along, knots=knots),
             deformation=along.name,
         )
+        return (
+            errors_of(spectra, models),
+            left_out_differences(spectra, models, along, learned.names),
+        )
     errors: dict[str, float] = {}
+    judged: list[tuple[BoolArray, SignatureModel]] = []
     for network in learned.card["networks"]:
         kept = np.isin(values, network["validation"]) | (values == along.low)
         rows = np.isin(names, network["names"]) & (kept | (values == along.high))
         rows[rows] = _enough_values(names[rows], values[rows])
         if not rows.any():
             continue
-        errors |= left_out_errors(spectra[rows], lambda _: learned, deformation=along.name)
-    return errors
+        part = spectra[rows]
+        models = left_out_models(part, lambda _: learned, deformation=along.name)
+        errors |= errors_of(part, models)
+        for out, model in models:
+            everywhere = np.zeros(len(spectra), dtype=bool)
+            everywhere[np.flatnonzero(rows)[out]] = True
+            judged.append((everywhere, model))
+    if not judged:
+        return {}, None
+    return errors, left_out_differences(spectra, judged, along, learned.names)
 
 
 def _enough_values(names: Array, values: FloatArray) -> BoolArray:
@@ -197,6 +220,45 @@ def _enough_values(names: Array, values: FloatArray) -> BoolArray:
     pairs = set(zip(names.tolist(), values.tolist(), strict=True))
     counted = Counter(name for name, _ in pairs)
     return np.array([counted[name] >= _FEWEST_VALUES for name in names.tolist()], dtype=bool)
+
+
+def values_seen(spectra: Spectra, deformation: Deformation) -> dict[str, int]:
+    """How many different values of a deformation the spectra of each source have.
+
+    Parameters
+    ----------
+    spectra : Spectra
+        One label each.
+    deformation : Deformation
+    """
+    values = np.asarray(spectra.columns[deformation.name], dtype=np.float64).tolist()
+    names = [entry[0] for entry in spectra.labels]
+    counted = Counter(name for name, _ in set(zip(names, values, strict=True)))
+    return dict(sorted(counted.items()))
+
+
+def without_empty_channels(background: Library) -> Library:
+    """A background of counts that leaves some chance to channels in which none was seen.
+
+    A template of zero would forbid counts there, and the first one would prove a source. Unseen
+    channels together get as many counts as there are channels with a single one (I. J. Good,
+    Biometrika 40 (1953) 237, doi:10.1093/biomet/40.3-4.237), at least one: the mean of what no
+    count leaves possible.
+
+    Parameters
+    ----------
+    background : Library
+        Templates in counts, with weights that say so; others are returned as they are.
+    """
+    templates = np.asarray(background.templates, dtype=np.float64)
+    total = templates.sum(axis=0)
+    empty = total <= 0
+    if background.weights is None or not empty.any() or empty.all():
+        return background
+    seen_once = int(np.count_nonzero(total == 1.0))
+    filled = templates * (background.weights.sum() / total.sum())
+    filled[int(np.argmax(filled.sum(axis=1))), empty] = max(seen_once, 1) / empty.sum()
+    return replace(background, templates=filled)
 
 
 def rigid_signatures(spectra: Spectra, name: str, unit: str) -> TabulatedSignature:

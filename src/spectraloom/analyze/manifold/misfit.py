@@ -6,12 +6,12 @@ does not explain.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.stats import chi2
 
-from spectraloom._typing import FloatArray
+from spectraloom._typing import BoolArray, FloatArray
 from spectraloom.analyze.likelihood.door import as_given
 from spectraloom.analyze.manifold.fit import ManifoldFit, fit_manifold
 from spectraloom.analyze.manifold.parts import Room
@@ -25,7 +25,11 @@ from spectraloom.errors import DataError, FitError
 _FOLDS = 5
 
 
-def misfit_p_values(fit: ManifoldFit, model_errors: FloatArray | None = None) -> FloatArray:
+def misfit_p_values(
+    fit: ManifoldFit,
+    model_errors: FloatArray | None = None,
+    learned_from: FloatArray | None = None,
+) -> FloatArray:
     """Probability that a right model gives at least the deviance of each spectrum.
 
     Of spectra that the model explains, a share p has a p-value below p: an alarm below 0.01 is
@@ -36,13 +40,17 @@ def misfit_p_values(fit: ManifoldFit, model_errors: FloatArray | None = None) ->
 
     A model is never exact. A relative error e of the signature of a source adds about e^2 to the
     deviance for every one of its counts; with `model_errors` the deviance is held against what
-    chance and this error give together.
+    chance and this error give together. A template that was itself learned from N counts has their
+    noise: of a in the spectrum, a bin that expects a x of them has a^2 x / N more variance.
 
     Parameters
     ----------
     fit : ManifoldFit
     model_errors : ndarray, shape (n_names,), optional
         Relative error of each name, as :func:`left_out_errors` gives it for the sources; zero by
+        default.
+    learned_from : ndarray, shape (k,), optional
+        Counts that each template was learned from, whose noise no model error holds; infinite by
         default.
 
     Returns
@@ -64,6 +72,10 @@ def misfit_p_values(fit: ManifoldFit, model_errors: FloatArray | None = None) ->
         more = _error_deviance(fit, np.asarray(model_errors, dtype=np.float64))
         # Of a non-central chi-square distribution.
         mean, variance = mean + more, variance + 4.0 * more
+    if learned_from is not None and np.isfinite(learned_from).any():
+        first, second = _template_noise(fit, learned_from)
+        left = np.maximum(1.0 - _parameters_taken(fit) / fit.fitted.shape[1], 0.0)
+        mean, variance = mean + left * first, variance + left * (4.0 * first + 2.0 * second)
     scale = 0.5 * variance / np.maximum(mean, 1e-300)
     degrees = np.maximum(mean, 1e-300) / scale
     some = (mean > 0) & fit.observed.any(axis=1)
@@ -155,6 +167,25 @@ def _error_deviance(fit: ManifoldFit, errors: FloatArray) -> FloatArray:
     return more
 
 
+def _template_noise(fit: ManifoldFit, learned_from: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Sums over the bins of the part of the variance that is the noise of templates, and squared.
+
+    Parameters
+    ----------
+    fit : ManifoldFit
+    learned_from : ndarray, shape (k,)
+    """
+    first, second = np.zeros(len(fit)), np.zeros(len(fit))
+    room = _room_for(fit)
+    for row in range(len(fit)):
+        amounts = fit.template_amounts[row]
+        rows = _placed(fit, row, room)[: len(amounts)]
+        spread = fit.fitted[row] if fit.poisson else fit.variances[row]
+        part = (amounts**2 / learned_from) @ rows / spread
+        first[row], second[row] = part.sum(), part @ part
+    return first, second
+
+
 def left_out_errors(
     spectra: Spectra,
     build: Callable[[Spectra], SignatureModel],
@@ -183,7 +214,24 @@ def left_out_errors(
     FitError
         If the spectra are no counts, or no source has three values to leave one out.
     """
-    excess = left_out_excess(spectra, build, deformation=deformation, labels=labels)
+    models = left_out_models(spectra, build, deformation=deformation, labels=labels)
+    return errors_of(spectra, models, labels=labels)
+
+
+def errors_of(
+    spectra: Spectra, models: Sequence[tuple[BoolArray, SignatureModel]], *, labels: str = "labels"
+) -> dict[str, float]:
+    """Relative error of the signature of every source, by models without some of the spectra.
+
+    Parameters
+    ----------
+    spectra : Spectra
+    models : sequence of (ndarray of bool, SignatureModel)
+        As :func:`left_out_models` gives them.
+    labels : str
+        Column that holds the labels.
+    """
+    excess = excess_of(spectra, models, labels=labels)
     per_count = excess / np.maximum(spectra.values.sum(axis=1), 1.0)
     given = single_labels(spectra, labels)
     judged = {str(name): per_count[(given == name) & np.isfinite(excess)] for name in set(given)}
@@ -229,6 +277,29 @@ def left_out_excess(
     FitError
         If the spectra are no counts, or no source has three values to leave one out.
     """
+    models = left_out_models(spectra, build, deformation=deformation, labels=labels)
+    return excess_of(spectra, models, labels=labels)
+
+
+def left_out_models(
+    spectra: Spectra,
+    build: Callable[[Spectra], SignatureModel],
+    *,
+    deformation: str = "thickness",
+    labels: str = "labels",
+) -> list[tuple[BoolArray, SignatureModel]]:
+    """Signatures built without a part of the spectra, and which part that is.
+
+    Parameters
+    ----------
+    spectra, build, deformation, labels
+        As in :func:`left_out_excess`.
+
+    Raises
+    ------
+    FitError
+        If the spectra are no counts, or no source has three values to leave one out.
+    """
     if spectra.kind != "counts":
         raise FitError(f"the error of a model is judged on counts, got {spectra.kind!r}")
     given = single_labels(spectra, labels)
@@ -238,17 +309,36 @@ def left_out_excess(
     inner = {str(name): np.unique(values[given == name])[1:-1] for name in np.unique(given)}
     if not any(len(some) for some in inner.values()):
         raise FitError(f"leaving one out takes three values of {deformation} at least")
-    excess = np.full(len(spectra), np.nan)
+    models = []
     for fold in range(min(_FOLDS, max(len(some) for some in inner.values()))):
         out = np.zeros(len(values), dtype=bool)
         for name, some in inner.items():
             out |= (given == name) & np.isin(values, some[fold::_FOLDS])
-        model = build(spectra[~out])
+        models.append((out, build(spectra[~out])))
+    return models
+
+
+def excess_of(
+    spectra: Spectra, models: Sequence[tuple[BoolArray, SignatureModel]], *, labels: str = "labels"
+) -> FloatArray:
+    """Deviance beyond chance of every spectrum, by models that it was left out of.
+
+    Parameters
+    ----------
+    spectra, models, labels
+        As in :func:`errors_of`.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        nan for spectra that were never left out.
+    """
+    given = single_labels(spectra, labels)
+    excess = np.full(len(spectra), np.nan)
+    for out, model in models:
         table = manifold_table(model, None, spectra.axis.edges)
-        for name in inner:
+        for name in np.unique(given[out]).tolist():
             rows = np.flatnonzero(out & (given == name))
-            if not len(rows):
-                continue
             fit = fit_manifold(spectra[rows], table, names=[name])
             mean, _ = chance_of_deviance(fit)
             excess[rows] = fit.deviance - mean

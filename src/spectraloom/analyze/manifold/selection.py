@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri_exp
 
 from spectraloom._typing import BoolArray, FloatArray
+from spectraloom.analyze.identify.significance import significance_of
 from spectraloom.analyze.likelihood.door import as_given
 from spectraloom.analyze.likelihood.fit import on_bins, run_chunks
 from spectraloom.analyze.manifold.fit import ManifoldFit, empty_answers, fit_of
+from spectraloom.analyze.manifold.model_errors import ModelErrors
 from spectraloom.analyze.manifold.parts import Counts, Found, Problem
 from spectraloom.analyze.manifold.table import ManifoldTable
 from spectraloom.data.spectra import Spectra
@@ -21,6 +24,8 @@ _PIECES = 64  # of the range of a deformation, each of which has a length
 _STEPS = 4  # in each piece
 _UNKNOWN = 1e-9  # precision that is as good as none, of a range
 _WIDEST = 1e3  # ranges
+_SMALLEST = 1e-290  # p-value below which its logarithm is taken without it
+_FAR = 1200.0  # ratio whose chance is no smaller than that
 _LEAST = 1e-12  # of the largest expected content: bins without background tell all
 
 
@@ -38,12 +43,67 @@ class ManifoldSelection:
     ratios : ndarray, shape (n, n_names)
         Twice the log of the likelihood ratio against the set without a name, or of the set with
         it where it was not chosen; nan for the background.
+    significance : ndarray, shape (n, n_names)
+        Gaussian standard deviations of the p-values, also of those too small for a float.
     """
 
     fit: ManifoldFit
     chosen: BoolArray
     p_values: FloatArray
     ratios: FloatArray
+    significance: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RatioTests:
+    """Likelihood ratios of templates, and what chance makes of them.
+
+    Parameters
+    ----------
+    ratios : ndarray, shape (n, k)
+    known : ndarray, shape (n, k, 2)
+        What is known of the deformation of each without it: place and standard deviation, as parts
+        of the range.
+    pieces : ndarray, shape (k, P)
+        Lengths of the curve of normalised scores.
+    n_sources : int
+        The first of the templates; the others are not tested.
+    """
+
+    ratios: FloatArray
+    known: FloatArray
+    pieces: FloatArray
+    n_sources: int
+
+    @property
+    def p_values(self) -> FloatArray:
+        """Probability of at least these ratios by chance, shape (n, k)."""
+        return self._chances(self.ratios)
+
+    @property
+    def significance(self) -> FloatArray:
+        """Gaussian standard deviations with the same probability, shape (n, k)."""
+        p_values = self.p_values
+        found = significance_of(p_values)
+        rows = p_values < _SMALLEST
+        if rows.any():
+            # Far out, what there is before exp(-ratio / 2) hardly changes.
+            reached = np.log(self._chances(np.full(self.ratios.shape, _FAR)))
+            found[rows] = -ndtri_exp(reached[rows] - 0.5 * (self.ratios[rows] - _FAR))
+        return found
+
+    def by_name(self, values: FloatArray, n_names: int) -> FloatArray:
+        """Values of sources in the columns of their names, nan in others."""
+        out = np.full((len(values), n_names), np.nan)
+        out[:, : self.n_sources] = values[:, : self.n_sources]
+        return out
+
+    def _chances(self, ratios: FloatArray) -> FloatArray:
+        from spectraloom.analyze.manifold.choosing import fill_each_chance
+
+        out = np.ones(ratios.shape)
+        fill_each_chance(as_given(ratios), as_given(self.pieces), as_given(self.known), out)
+        return out
 
 
 def select_sources(
@@ -51,6 +111,7 @@ def select_sources(
     table: ManifoldTable,
     *,
     false_alarm_rate: float = 0.01,
+    errors: ModelErrors | None = None,
     tolerance: float = 1e-3,
     progress: Callable[[float, str], None] | None = None,
 ) -> ManifoldSelection:
@@ -73,6 +134,10 @@ def select_sources(
         With a background, or several sources at least.
     false_alarm_rate : float
         Probability that a spectrum is said to hold any source that it does not.
+    errors : ModelErrors, optional
+        Of the same table. Likelihood ratios are then divided by how much more than by chance the
+        amount of a source scatters where there is none of it, and sources that are no longer worth
+        their place are dropped one by one.
     tolerance : float
         Of the deviance.
     progress : callable, optional
@@ -107,6 +172,7 @@ def select_sources(
     found = empty_answers(n, table)
     chosen = np.zeros((n, k), dtype=bool)
     p_values, ratios = np.ones((n, k)), np.zeros((n, k))
+    known = np.tile([0.5, np.inf], (n, k, 1))
 
     def solve(first: int) -> int:
         rows = slice(first, min(first + _CHUNK, n))
@@ -124,19 +190,26 @@ def select_sources(
             float(tolerance),
         )
         answers = Found(*(array[rows] for array in found))
-        select_many(problem, answers, chosen[rows], p_values[rows], ratios[rows])
+        select_many(problem, answers, chosen[rows], p_values[rows], ratios[rows], known[rows])
         return rows.stop
 
     run_chunks(solve, n, progress, chunk=_CHUNK, what="selecting")
-    n_names = len(table.names)
-    by_name = np.ones((n, n_names), dtype=bool)
+    tests = RatioTests(ratios, known, pieces, n_sources)
+    if errors is not None and errors.any:
+        from spectraloom.analyze.manifold.confirming import confirm
+
+        tests = confirm(counts, table, found, chosen, tests, errors, false_alarm_rate, tolerance)
+    by_name = np.ones((n, len(table.names)), dtype=bool)
     by_name[:, :n_sources] = chosen[:, :n_sources]
-    outs = [np.full((n, n_names), np.nan) for _ in range(2)]
-    for out, array in zip(outs, (p_values, ratios), strict=True):
-        out[:, :n_sources] = array[:, :n_sources]
     free = int(always.sum()) + chosen[:, :n_sources].sum(axis=1) + len(table.layout)
     degrees = np.maximum(values.shape[1] - free, 1)
-    return ManifoldSelection(fit_of(table, counts, found, degrees, chosen), by_name, *outs)
+    return ManifoldSelection(
+        fit_of(table, counts, found, degrees, chosen),
+        by_name,
+        tests.by_name(tests.p_values, len(table.names)),
+        tests.by_name(tests.ratios, len(table.names)),
+        tests.by_name(tests.significance, len(table.names)),
+    )
 
 
 def score_pieces(table: ManifoldTable) -> FloatArray:

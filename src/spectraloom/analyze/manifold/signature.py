@@ -97,6 +97,11 @@ class Deformation:
         """Name and range in words, for messages."""
         return f"{self.name} from {self.low:g} to {self.high:g} {self.unit}".rstrip()
 
+    @property
+    def starts_at_nothing(self) -> bool:
+        """Whether the range begins at the zero of what cannot be less, as a thickness."""
+        return self.softening is not None and self.low == 0.0
+
     def to_unit(self, values: npt.ArrayLike) -> FloatArray:
         """Unit coordinate of values: 0 at `low`, 1 at `high`; outside of them it goes on.
 

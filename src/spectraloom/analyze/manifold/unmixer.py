@@ -14,16 +14,18 @@ from spectraloom.analyze.base import SpectralEstimator
 from spectraloom.analyze.given import labels_of, numeric_type, plain_settings
 from spectraloom.analyze.identify.activity import count_rates
 from spectraloom.analyze.identify.misfit import condition_flags
-from spectraloom.analyze.identify.significance import per_name_rate, significance_of
+from spectraloom.analyze.identify.significance import per_name_rate
 from spectraloom.analyze.identify.variants import background_library, require_background
 from spectraloom.analyze.likelihood import Resolution
 from spectraloom.analyze.manifold.answers import (
     absent_uncertainties,
     amount_intervals,
+    at_range_end,
     denoised_spectra,
     fit_measures,
     latent_answers,
     latent_intervals,
+    with_model_errors,
 )
 from spectraloom.analyze.manifold.at_once import choose_at_once, take_known
 from spectraloom.analyze.manifold.autoencoder import LearnedSignature
@@ -37,8 +39,16 @@ from spectraloom.analyze.manifold.learned import (
     signature_errors,
     source_spectra,
     tabulated,
+    values_seen,
+    without_empty_channels,
 )
 from spectraloom.analyze.manifold.misfit import misfit_p_values
+from spectraloom.analyze.manifold.model_errors import (
+    LeftOutErrors,
+    ModelErrors,
+    added_covariance,
+    model_errors_on,
+)
 from spectraloom.analyze.manifold.selection import ManifoldSelection, select_sources
 from spectraloom.analyze.manifold.settings import check_names, check_settings
 from spectraloom.analyze.manifold.signature import SignatureModel
@@ -121,6 +131,8 @@ class ManifoldUnmixer(SpectralEstimator):
     signature_errors_ : dict of str to float
         Relative error of each signature between the values that it was learned from; empty where
         that is not known. A misfit has to exceed what these errors make.
+    left_out_ : LeftOutErrors or None
+        The errors themselves; uncertainties, intervals and decisions allow for them.
     background_ : Library or None
     fitted_with_ : dict
         Settings of the fits; they stay in use when the parameters are set anew.
@@ -214,6 +226,7 @@ class ManifoldUnmixer(SpectralEstimator):
         self.numeric_labels_ = numeric_type(y) is not None
         self.learned_: SignatureModel | None = None
         self.signature_errors_: dict[str, float] = {}
+        self.left_out_: LeftOutErrors | None = None
         self.learning_: dict[str, Any] = {}
         if self.signatures is not None:
             self.signatures_ = tabulated(self.signatures)
@@ -226,6 +239,8 @@ class ManifoldUnmixer(SpectralEstimator):
                 spectra, labels, self.background, self.background_components, self.random_state
             )
         )
+        if self.background_ is not None:
+            self.background_ = without_empty_channels(self.background_)
         sources = list(self.signatures_.names)
         if self.background in sources:
             raise LabelError(f"{self.background!r} is a source of the signatures and background")
@@ -252,7 +267,11 @@ class ManifoldUnmixer(SpectralEstimator):
         sources = source_spectra(spectra, labels, self.background)
         if sources.values.min() < 0:
             raise DataError(
-                "Negative values in data passed to ManifoldUnmixer: signatures are zero or more"
+                "Negative values in data passed to ManifoldUnmixer: signatures are learned from "
+                "spectra of zero or more. Add up spectra at one value until their noise no longer "
+                "goes below zero and set what is left of it to zero, or, where the shapes are "
+                "known, give them as signatures=TabulatedSignature(...): the spectra that are "
+                "analysed may then be negative"
             )
         if not deforming:
             self.signatures_ = rigid_signatures(sources, self.deformation, self.unit)
@@ -263,9 +282,16 @@ class ManifoldUnmixer(SpectralEstimator):
             sources, along, self.model, knots=self.knots, seed=self.random_state, progress=progress
         )
         self.learned_, self.signatures_ = learned, tabulated(learned)
-        self.signature_errors_ = signature_errors(sources, learned, knots=self.knots)
+        self.signature_errors_, self.left_out_ = signature_errors(
+            sources, learned, knots=self.knots
+        )
         card = dict(learned.card) if isinstance(learned, LearnedSignature) else {}
-        self.learning_ = {"model": self.model, "n_spectra": len(sources), **card}
+        self.learning_ = {
+            "model": self.model,
+            "n_spectra": len(sources),
+            "values": values_seen(sources, along),
+            **card,
+        }
 
     def _fitting(self) -> dict[str, Any]:
         """Settings of the moment that fits are made with, as JSON types."""
@@ -291,6 +317,7 @@ class ManifoldUnmixer(SpectralEstimator):
         chosen["known"] = None if known is None else (float(known[0]), float(known[1]))
         self._latents = Latents(**chosen, resolution=self._resolution)
         self._tables: dict[Axis, ManifoldTable] = {}
+        self._errors: dict[Axis, ModelErrors] = {}
         # Refuses here what would fail at the first spectrum.
         self.table_for(self.axis_ or Axis.uncalibrated(self.n_features_in_))
 
@@ -342,6 +369,23 @@ class ManifoldUnmixer(SpectralEstimator):
                 self._tables.pop(next(iter(self._tables)), None)
             self._tables[axis] = table
         return self._tables[axis]
+
+    def errors_for(self, axis: Axis) -> ModelErrors:
+        """Errors of signatures and background on the bins of :meth:`table_for`.
+
+        Parameters
+        ----------
+        axis : Axis
+        """
+        table = self.table_for(axis)
+        if axis not in self._errors:
+            counted = None if self.background_ is None else self.background_.weights
+            while len(self._errors) >= _MOST_TABLES:
+                self._errors.pop(next(iter(self._errors)), None)
+            self._errors[axis] = model_errors_on(
+                table, self.signatures_.axis, self.left_out_, counted
+            )
+        return self._errors[axis]
 
     def _table_on(self, edges: FloatArray) -> ManifoldTable:
         return manifold_table(self.signatures_, self.background_, edges, self._latents)
@@ -413,16 +457,20 @@ class ManifoldUnmixer(SpectralEstimator):
                     f"{', '.join(self.signatures_.names)}"
                 )
             return take_known(spectra, table, names, tolerance=_TOLERANCE, progress=progress)
+        errors = self.errors_for(spectra.axis)
         if self.fitted_with_["selection"] == "greedy":
             return select_sources(
                 spectra,
                 table,
                 false_alarm_rate=self.false_alarm_rate,
+                errors=errors,
                 tolerance=_TOLERANCE,
                 progress=progress,
             )
         rate = per_name_rate(self.false_alarm_rate, len(self.signatures_.names))
-        return choose_at_once(spectra, table, rate=rate, tolerance=_TOLERANCE, progress=progress)
+        return choose_at_once(
+            spectra, table, rate=rate, errors=errors, tolerance=_TOLERANCE, progress=progress
+        )
 
     def analyze(
         self,
@@ -456,13 +504,15 @@ class ManifoldUnmixer(SpectralEstimator):
             ``details``: ``p_value`` and ``significance`` of each source, ``count_rate`` and
             ``count_rate_uncertainty`` with live time. ``quality``: the deformation
             (``thickness``) with ``thickness_uncertainty`` and the 95 % interval ``thickness_low``
-            to ``thickness_high``; where sources have their own, these are details. Where a
-            spectrum tells nothing of it, the interval is the whole range and the value nan. Then
+            to ``thickness_high``; where sources have their own, these are details. Where no source
+            was found that deforms, the interval is the whole range and the value nan. Then
             the other latents likewise, measures of
             :func:`~spectraloom.analyze.quality.fit_quality`, and ``misfit_p_value``. ``flags``:
             ``outlier``, a misfit that chance and the errors of the signatures make with less than
             the false-alarm rate; and those of
-            :func:`~spectraloom.analyze.identify.misfit.condition_flags`.
+            :func:`~spectraloom.analyze.identify.misfit.condition_flags`; ``at_range_end``: a
+            deformation lies at an end of the range that was learned, and may lie beyond: its
+            interval is open there.
 
         Raises
         ------
@@ -474,16 +524,23 @@ class ManifoldUnmixer(SpectralEstimator):
         spectra = self._as_spectra(X)
         found = self.unmix(spectra, names=names, progress=progress)
         fit = found.fit
-        errors = absent_uncertainties(fit)
+        model_errors = self.errors_for(spectra.axis)
+        added, factors = added_covariance(fit, model_errors)
+        wider = with_model_errors(fit, added)
+        absent = absent_uncertainties(fit) * np.sqrt(factors)
+        errors = np.where(fit.uncertainties > 0, wider.uncertainties, absent)
         profile = intervals == "profile"
         latents, details = latent_answers(
-            fit, self.signatures_.deformations, latent_intervals(fit, profile=profile)
+            wider,
+            self.signatures_.deformations,
+            latent_intervals(fit, profile=profile, added=added),
+            found.chosen,
         )
         if profile:
-            details |= amount_intervals(fit)
+            details |= amount_intervals(fit, added)
         decisions = self._decide(fit.amounts, found.chosen)
         known = [self.signature_errors_.get(name, 0.0) for name in fit.table.names]
-        misfit = misfit_p_values(fit, np.array(known))
+        misfit = misfit_p_values(fit, np.array(known), model_errors.learned_from)
         misfit[~fit.observed.any(axis=1)] = np.nan  # nothing was seen that could fit or not
         outlier = np.nan_to_num(misfit, nan=1.0) < self.false_alarm_rate
         return Result(
@@ -495,12 +552,16 @@ class ManifoldUnmixer(SpectralEstimator):
             top=self._top(fit.amounts, decisions),
             details={
                 "p_value": found.p_values,
-                "significance": significance_of(found.p_values),
+                "significance": found.significance,
                 **details,
                 **count_rates(spectra, fit.amounts, errors),
             },
             quality={**latents, **fit_measures(fit), "misfit_p_value": misfit},
-            flags={**condition_flags(spectra, fit), "outlier": outlier},
+            flags={
+                **condition_flags(spectra, fit),
+                "outlier": outlier,
+                "at_range_end": at_range_end(fit, found.chosen),
+            },
             columns=spectra.columns,
             denoised=denoised_spectra(spectra, fit),
             provenance={**self.provenance_, "analyzed_sha256": spectra.fingerprint()},

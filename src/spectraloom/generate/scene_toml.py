@@ -1,0 +1,262 @@
+"""Scenes from TOML, and a gallery of ready ones.
+
+The keys of a file are the fields of the classes in :mod:`spectraloom.generate.scene`, with four
+things written in another way: ``sources`` and ``passes`` are tables, ``absorbers`` may be texts,
+``axis`` is ``{ low, high, channels }``, and ``background = false`` switches it off.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from importlib.resources import files
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypeVar
+
+from spectraloom.data import Axis
+from spectraloom.errors import DataError, LabelError, SpectraloomError
+from spectraloom.generate.scene import (
+    Scene,
+    SceneBackground,
+    SceneDrift,
+    ScenePass,
+    SceneSource,
+)
+from spectraloom.generate.scene_checks import MOST_CHOICES, as_number, as_whole
+
+_LARGEST_FILE = 1_000_000  # bytes
+_MOST_CHANNELS = 65536
+_LAYERS = {"body": "radius", "floor": "height"}
+
+_T = TypeVar("_T")
+
+
+def scenes() -> dict[str, str]:
+    """Ready scenes.
+
+    Returns
+    -------
+    dict of str to str
+        Name and description.
+    """
+    return {name: ready_scene(name).description for name in _ready()}
+
+
+def ready_scene(name: str) -> Scene:
+    """A scene of the gallery.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`scenes`.
+
+    Returns
+    -------
+    Scene
+        It can be changed with :func:`dataclasses.replace`.
+
+    Raises
+    ------
+    LabelError
+        If there is no such scene; the message names the nearest.
+
+    Examples
+    --------
+    >>> ready_scene("handheld").detectors[0].name
+    'CsI handheld'
+    """
+    known = _ready()
+    if name not in known:
+        raise LabelError(
+            f"no scene {name!r}{_nearest(name, known)} (ready scenes: {', '.join(known)})"
+        )
+    return scene_from_text(known[name], name)
+
+
+def read_scene(path: str | PathLike[str]) -> Scene:
+    """Read a scene from a TOML file.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    Scene
+        What the file says; without a name it is called as the file is.
+
+    Raises
+    ------
+    DataError
+        If the file is no TOML, has a key that does not exist, or a value out of range; the
+        message says where.
+    LabelError
+        If a nuclide, a material or a detector is not known.
+    OSError
+        If the file cannot be read.
+    """
+    file = Path(path)
+    with file.open("rb") as stream:
+        stored = stream.read(_LARGEST_FILE + 1)
+    if len(stored) > _LARGEST_FILE:
+        raise DataError(f"{file}: a scene has at most {_LARGEST_FILE:,} bytes")
+    try:
+        return scene_from_text(stored.decode("utf-8"), file.stem)
+    except UnicodeDecodeError:
+        raise DataError(f"{file}: a scene is a text in UTF-8") from None
+    except SpectraloomError as error:
+        raise type(error)(f"{file}: {error}") from error
+
+
+def scene_from_text(text: str, name: str = "") -> Scene:
+    r"""Read a scene from TOML.
+
+    Parameters
+    ----------
+    text : str
+        TOML.
+    name : str
+        Of the scene, if the text does not say it.
+
+    Raises
+    ------
+    DataError, LabelError
+        As for :func:`read_scene`.
+
+    Examples
+    --------
+    >>> scene_from_text('spectra = 9\n[[sources]]\nnuclides = ["Co-60"]').spectra
+    9
+    """
+    try:
+        given = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise DataError(f"this is no TOML: {error}") from None
+    return _scene({"name": name} | given)
+
+
+def _scene(given: Mapping[str, Any]) -> Scene:
+    _require_keys(given, Scene, "the scene")
+    made = dict(given)
+    for key, kind in (("sources", SceneSource), ("passes", ScenePass)):
+        if key in made:
+            made[key] = _entries(key, made[key], kind)
+    background = made.get("background", True)
+    if background is False:
+        made["background"] = None
+    elif background is True:
+        made["background"] = SceneBackground()
+    else:
+        made["background"] = _within("background", background, _plain(SceneBackground))
+    if "drift" in made:
+        made["drift"] = _within("drift", made["drift"], _plain(SceneDrift))
+    if "axis" in made:
+        made["axis"] = _within("axis", made["axis"], _axis)
+    return Scene(**made)
+
+
+def _entries(key: str, given: Any, kind: type[SceneSource]) -> list[SceneSource]:
+    if not isinstance(given, list) or len(given) > MOST_CHOICES:
+        raise DataError(f"{key} are up to {MOST_CHOICES} tables, each under a line [[{key}]]")
+    return [
+        _within(f"{key} {number}", one, lambda table: _entry(table, kind))
+        for number, one in enumerate(given, start=1)
+    ]
+
+
+def _entry(given: Mapping[str, Any], kind: type[SceneSource]) -> SceneSource:
+    _require_keys(given, kind, f"{'passes' if kind is ScenePass else 'sources'}")
+    if "nuclides" not in given:
+        raise DataError("nuclides are missing")
+    made = dict(given)
+    if isinstance(made["nuclides"], str):
+        raise DataError(f"nuclides is a list: write [{made['nuclides']!r}]")
+    for key, length in _LAYERS.items():
+        if key in made:
+            made[key] = _layer(key, made[key], length)
+    if isinstance(made.get("absorbers"), list):
+        made["absorbers"] = [_absorber(one) for one in made["absorbers"]]
+    return kind(**made)
+
+
+def _absorber(given: Any) -> Any:
+    """``"none"``, ``"Pb 0.5"`` or ``{ material = "Pb", thickness = [0.1, 2] }``."""
+    if isinstance(given, Mapping):
+        return _layer("an absorber", given, "thickness")
+    words = given.split() if isinstance(given, str) else []
+    if words == ["none"]:
+        return None
+    try:
+        made_of, thickness = words
+        return made_of, float(thickness)
+    except ValueError:
+        raise DataError(
+            "an absorber is 'none', a material and a thickness in cm such as 'Pb 0.5', or "
+            f"{{ material = 'Pb', thickness = [0.1, 2.0] }}; got {given!r}"
+        ) from None
+
+
+def _layer(what: str, given: Any, length: str) -> tuple[Any, Any]:
+    if not isinstance(given, Mapping) or set(given) != {"material", length}:
+        raise DataError(f"{what} is {{ material = ..., {length} = ... }}, got {given!r}")
+    return given["material"], given[length]
+
+
+def _axis(given: Mapping[str, Any]) -> Axis:
+    _require_names(given, ("low", "high", "channels"), "axis")
+    if len(given) < 3:
+        raise DataError("an axis is { low = 0, high = 3000, channels = 1024 }, in keV")
+    low = as_number("low", given["low"])
+    high = as_number("high", given["high"], above=low)
+    return Axis.regular(low, high, as_whole("channels", given["channels"], 1, _MOST_CHANNELS))
+
+
+def _plain(kind: Callable[..., _T]) -> Callable[[Mapping[str, Any]], _T]:
+    def make(given: Mapping[str, Any]) -> _T:
+        _require_keys(given, kind, "it")
+        return kind(**given)
+
+    return make
+
+
+def _within(where: str, given: Any, make: Callable[[Mapping[str, Any]], _T]) -> _T:
+    """Make something of a table; errors say which table it was."""
+    if not isinstance(given, Mapping):
+        raise DataError(f"{where} is a table, got {given!r}")
+    try:
+        return make(given)
+    except SpectraloomError as error:
+        raise type(error)(f"{where}: {error}") from error
+
+
+def _require_keys(given: Mapping[str, Any], kind: Any, what: str) -> None:
+    _require_names(given, tuple(one.name for one in fields(kind)), what)
+
+
+def _require_names(given: Mapping[str, Any], known: tuple[str, ...], what: str) -> None:
+    for key in given:
+        if key not in known:
+            raise DataError(
+                f"there is no key {key!r}{_nearest(key, known)} (keys of {what}: "
+                f"{', '.join(known)})"
+            )
+
+
+def _nearest(name: str, known: Any) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _ready() -> dict[str, str]:
+    """Texts of the gallery by name."""
+    folder = files("spectraloom.generate").joinpath("scenes")
+    found = {
+        one.name.removesuffix(".toml"): one.read_text("utf-8")
+        for one in folder.iterdir()
+        if one.name.endswith(".toml")
+    }
+    return dict(sorted(found.items()))
