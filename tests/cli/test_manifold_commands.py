@@ -81,6 +81,63 @@ def test_json_is_complete_and_strict(run: Run, folder: Path) -> None:
     assert answer["quality"]["thickness"][quiet[0]] is None
 
 
+def test_the_profile_and_adaptive_bins_can_be_asked_for(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "own.loom"
+    done = run(
+        "train", folder / "steel.npz", folder / "quiet.npz", "--model", "manifold", "--unit", "cm",
+        "--bins", "adaptive", "--individual", "--tie", "0.2", "--known", "0.7", "0.5", "-o", out,
+        "--holdout", "0",
+    )  # fmt: skip
+    assert (done.code, done.err) == (0, "")
+    model = sl.load(out)
+    assert isinstance(model, ManifoldUnmixer)
+    assert (model.bins, model.tie, model.known) == ("adaptive", 0.2, (0.7, 0.5))
+    # Each deformation says whose it is.
+    shown = run("analyze", out, folder / "today.npz").out
+    assert "Cs137: thickness" in " ".join(shown.split())
+    profile = run(
+        "analyze", folder / "steel.loom", folder / "today.npz", "--intervals", "profile", "--json"
+    ).json
+    assert {"interval_low", "interval_high"} <= set(profile["details"])
+
+
+def test_what_lies_beyond_the_training_is_not_trusted(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    thick = ["simulate", "-o", folder / "thick.npz", "--nuclides", "Cs137", "-n", "3"]
+    assert run(*thick, "--counts", "20000", "20000", "--absorbers", "Fe 5").code == 0
+    files = (folder / "steel.loom", folder / "thick.npz")
+    said = " ".join(run("analyze", *files).out.split())
+    assert "Do not trust 3 of 3 (at_range_end)" in said
+    run("analyze", *files, "--report", tmp_path)
+    assert "or more (over" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_evaluate_judges_amounts_and_thickness(run: Run, folder: Path) -> None:
+    files = (folder / "steel.loom", folder / "today.npz")
+    told = run("evaluate", *files, "--json").json
+    assert told["amounts"]["n"] == 9
+    assert told["amounts"]["mean_relative_error"] < 0.1
+    assert told["thickness"]["median_error"] < 0.2
+    assert told["thickness"]["unit"] == "cm"
+    said = " ".join(run("evaluate", *files).out.split())
+    assert "are in the 95 % interval" in said
+
+
+def test_few_values_of_the_deformation_are_remarked(run: Run, folder: Path, tmp_path: Path) -> None:
+    made = ["simulate", "-o", tmp_path / "two.npz", "--nuclides", "Cs137", "-n", "20", "--counts"]
+    assert run(*made, "20000", "20000", "--absorbers", "none,Fe 3").code == 0
+    done = run(
+        "train", tmp_path / "two.npz", folder / "quiet.npz", "--model", "manifold", "--unit", "cm",
+        "-o", tmp_path / "two.loom",
+    )  # fmt: skip
+    said = " ".join(done.out.split())
+    assert "only 2 different values of thickness" in said
+    assert "intervals are too narrow" in said
+
+
 def test_evaluate_judges_it(run: Run, folder: Path, tmp_path: Path) -> None:
     done = run(
         "evaluate", folder / "steel.loom", folder / "today.npz", "--json", "--report", tmp_path

@@ -40,7 +40,7 @@ Limits = Annotated[
 Intervals = Annotated[
     Literal["score", "profile"],
     typer.Option(
-        help="identify: 95 % intervals of amounts from uncertainties (score), or from the profile "
+        help="identify, manifold: 95 % intervals from uncertainties (score), or from the profile "
         "of the likelihood, which takes longer."
     ),
 ]
@@ -95,10 +95,9 @@ def analyze(
     with progress_bar(as_json) as progress:
         trained = load(model)
         if not isinstance(trained, Identifier):
-            profile = intervals != "score"
-            asked = {"limits": limits, "intervals": profile, "efficiency": efficiency}
-            _refuse({**asked, "conformal": conformal})
+            _refuse({"limits": limits, "efficiency": efficiency, "conformal": conformal})
         if isinstance(trained, SupervisedNMF):
+            _refuse({"intervals": intervals != "score"})
             _refuse({"report": report})
             groups = [read_for(trained, sources, progress, left_out=left_out)]
             result = trained.analyze(groups[0], denoise=denoised is not None, progress=progress)

@@ -18,6 +18,7 @@ from spectraloom.cli.options import (
     Gain,
     Holdout,
     Individual,
+    Known,
     Labels,
     Limit,
     MinShare,
@@ -28,6 +29,7 @@ from spectraloom.cli.options import (
     Seed,
     Signatures,
     Sources,
+    Tie,
     Unit,
     Variants,
     Window,
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     AnyTraining = Training | IdentifierTraining | ManifoldTraining
 
 _BACKGROUND = "background"
-_DEFORMING = ("deformation", "unit", "signatures", "individual", "broadening")
+_DEFORMING = ("deformation", "unit", "signatures", "individual", "tie", "known", "broadening")
 
 
 def train(
@@ -77,6 +79,8 @@ def train(
     unit: Unit = None,
     signatures: Signatures = None,
     individual: Individual = False,
+    tie: Tie = None,
+    known: Known = None,
     broadening: Broadening = None,
     report: ReportFolder = None,
     seed: Seed = 1,
@@ -93,7 +97,7 @@ def train(
 
     require_target(out, sources=sources)
     page = None if report is None else require_folder(report) / "report.html"
-    deforming = (deformation, unit, signatures, individual or None, broadening)
+    deforming = (deformation, unit, signatures, individual or None, tie, known, broadening)
     settings = _settings(
         model, min_share, variants, background, window, false_alarm_rate, gain, bins, deforming
     )
@@ -166,11 +170,13 @@ def _settings(
     """Unfitted model; what was not given keeps the default of the model."""
     from spectraloom.analyze import Identifier, SupervisedNMF
 
-    if bins is not None and model != "identify":
-        raise typer.BadParameter("--bins goes with --model identify")
+    if bins is not None and model == "nmf":
+        raise typer.BadParameter("--bins goes with --model identify or --model manifold")
+    adaptive = "adaptive" if bins == "adaptive" else None
     own = dict(zip(_DEFORMING, deforming, strict=True))
     if model == "manifold":
         rest = {"min_share": min_share, "variants": variants, "gain": gain, "window": window}
+        rest["bins"] = adaptive
         rates = {"false_alarm_rate": false_alarm_rate, "background": background}
         return deforming_model({**own, **rest, **rates})
     for name, value in own.items():
@@ -191,7 +197,7 @@ def _settings(
         if variants is not None and variants.split(":")[0] == "nmf":
             raise typer.BadParameter(f"--variants {variants} goes with --model identify")
     else:
-        given |= {**of_identify, "bins": "adaptive" if bins == "adaptive" else None}
+        given |= {**of_identify, "bins": adaptive}
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if chosen.get("gain") == 0:
         chosen["gain"] = None
@@ -252,6 +258,7 @@ def evaluate(
     """
     from spectraloom.analyze import SupervisedNMF, load
     from spectraloom.workflow import attribution, evaluation_report, judge, read_prepared
+    from spectraloom.workflow.manifold_scores import deforming_texts
     from spectraloom.workflow.target import require_folder
 
     page = None if report is None else require_folder(report) / "report.html"
@@ -276,6 +283,8 @@ def evaluate(
         print_json({**judged.to_dict(), **made(page, owner)})
         return
     print_scores([judged])
+    for text in deforming_texts(judged.to_dict()):
+        print_text(text)
     print_pairs(made(page))
     print_attribution(owner)
 

@@ -66,7 +66,8 @@ Gain = Annotated[
 Bins = Annotated[
     Literal["channels", "adaptive"] | None,
     typer.Option(
-        help="identify: fit channels, or bins that grow as the resolution does, which is faster.",
+        help="identify, manifold: fit channels, or as coarse bins as tell nearly as much, which is "
+        "faster.",
         show_default="channels",
     ),
 ]
@@ -95,4 +96,17 @@ Broadening = Annotated[
         show_default="not fitted",
         min=0.0,
     ),
+]
+Tie = Annotated[
+    float | None,
+    typer.Option(
+        help="manifold: with --individual, how far deformations differ (standard deviation, as a "
+        "part of the range).",
+        show_default="freely",
+        min=0.0,
+    ),
+]
+Known = Annotated[
+    tuple[float, float] | None,
+    typer.Option(help="manifold: what is known of the deformation: mean and standard deviation."),
 ]

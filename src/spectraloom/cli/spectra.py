@@ -135,9 +135,7 @@ def simulate(
     scene: Annotated[
         str | None, typer.Argument(help="A scene: a TOML file, or a name that --list shows.")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File to write; needed.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; needed.")] = None,
     nuclides: Annotated[
         str,
         typer.Option(help="What a spectrum may hold, by commas; '+' joins a mixture."),
@@ -225,11 +223,11 @@ def _is_given(context: typer.Context, name: str) -> bool:
 def _show_scenes(as_json: bool) -> None:
     from spectraloom.generate import ready_scene, scenes
 
-    lines = [
-        {"scene": name, "spectra": len(ready_scene(name)), "what it is for": description}
+    found = [
+        {"scene": name, "spectra": len(ready_scene(name)), "description": description}
         for name, description in scenes().items()
     ]
     if as_json:
-        print_json([{**one, "description": one.pop("what it is for")} for one in lines])
+        print_json(found)
         return
-    print_lines([{name: str(value) for name, value in one.items()} for one in lines])
+    print_lines([{name: str(value) for name, value in one.items()} for one in found])

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spectraloom._typing import FloatArray
 from spectraloom.data import Spectra
 from spectraloom.errors import DataError
 from spectraloom.evaluate.sets import SIMULATED
@@ -16,24 +15,21 @@ from spectraloom.evaluate.simulator_data import (
     ReferenceSet,
     ReferenceSpectrum,
     fitted_nuclides,
-    judged_lines,
     reference_sets,
 )
 from spectraloom.evaluate.simulator_fit import (
     FittedSimulator,
     fit_simulator,
     judged_channels,
+    peaks_of,
     shape_error,
 )
-from spectraloom.evaluate.simulator_peaks import Peak, ResolvedLine, measure_peak, resolved_lines
+from spectraloom.evaluate.simulator_peaks import Peaks
 from spectraloom.evaluate.simulator_speed import measure_simulator
 from spectraloom.evaluate.simulator_transfer import judge_transfer
 
 Progress = Callable[[float, str], None]
-Peaks = dict[ResolvedLine, tuple[Peak, Peak]]
 
-_LEAST_INTENSITY = 0.002  # photons per decay of a line that is looked for
-_MOST_UNCERTAIN = 0.03  # of a reference's peak area that is compared
 _FITTED_THICKNESSES = 3
 
 
@@ -174,7 +170,12 @@ def _judge_spectrum(one: ReferenceSpectrum, fitted: FittedSimulator, detector: s
         "noise_limit_db": _decibel(float(one.variance[judged].sum()) / squares),
         "counts": float(counts.sum()),
     }
-    return _Judged(one, shape, _peaks(one, scale * expected, fitted), scale)
+    return _Judged(
+        one,
+        shape,
+        peaks_of(one, scale * expected, fitted.values, fitted.detector, fitted.axis),
+        scale,
+    )
 
 
 def _decibel(error: float) -> float:
@@ -207,25 +208,6 @@ def _median(values: Iterable[float]) -> float | None:
 
 
 # -- peaks -----------------------------------------------------------------------------------
-
-
-def _peaks(one: ReferenceSpectrum, expected: FloatArray, fitted: FittedSimulator) -> Peaks:
-    """Peaks on reference and on simulation, of lines that are resolved and clear on the former."""
-    detector = fitted.detector
-    gain, offset = fitted.values[:2]
-    lines = judged_lines(one.nuclide, _LEAST_INTENSITY)
-    extra = np.maximum(one.variance - np.maximum(one.counts, 0.0), 0.0)
-    found: Peaks = {}
-    for line in resolved_lines(lines, detector.fwhm):
-        at = float(offset + gain * detector.apparent(line.energy))
-        width = float(gain * detector.fwhm(line.energy))
-        reference = measure_peak(one.counts, one.variance, fitted.axis, at, width)
-        own = measure_peak(expected, np.maximum(expected, 0.0) + extra, fitted.axis, at, width)
-        if reference is None or own is None or not (reference.clear and own.area > 0):
-            continue
-        if reference.area_uncertainty < _MOST_UNCERTAIN * reference.area:
-            found[line] = reference, own
-    return found
 
 
 def _ratios(judged: _Judged) -> list[dict[str, Any]]:
@@ -316,9 +298,9 @@ def _attenuation_summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 _WHERE_FROM = {
-    "fit": "crystal, surroundings, calibration, resolution and light are found from the spectra of "
-    "two nuclides; of several thicknesses from the least, the middle one and the largest. The two "
-    "are chosen by their lines alone: see fitted_nuclides",
+    "fit": "crystal, surroundings, calibration, resolution and light are found from shapes and "
+    "ratios of peaks of two nuclides; of several thicknesses from the least, the middle and the "
+    "largest. The two are chosen by their lines alone: see fitted_nuclides",
     "judged": f"all other nuclides, above {LOWEST_ENERGY:g} keV, background taken off. Of GADRAS "
     "spectra those called unshielded, but for the ones named under left_out",
     "nmse_db": "10 log10 of sum of squares over squared error, the simulation scaled by least "

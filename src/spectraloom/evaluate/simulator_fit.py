@@ -12,8 +12,9 @@ from scipy.optimize import least_squares
 from spectraloom._typing import BoolArray, FloatArray, IntArray
 from spectraloom.data import Axis
 from spectraloom.errors import DataError
-from spectraloom.evaluate.simulator_data import LOWEST_ENERGY, ReferenceSpectrum
+from spectraloom.evaluate.simulator_data import LOWEST_ENERGY, ReferenceSpectrum, judged_lines
 from spectraloom.evaluate.simulator_model import Arrangement, behind_steel, deposited, folded
+from spectraloom.evaluate.simulator_peaks import Peaks, compare_peaks
 from spectraloom.physics.gamma import GammaDetector
 from spectraloom.physics.gamma.crystal import Crystal
 from spectraloom.physics.gamma.detector import CAESIUM_LINE
@@ -37,6 +38,7 @@ _PROPORTIONAL = 1e-4  # spread of light that does not bend
 _WORTH = 0.7  # of the misfit that light must leave to be bent
 _STRENGTH = 0.01  # of these beliefs, in units of the error of a shape
 _CHANNELS_PER_WIDTH = 6.0
+_LEAST_INTENSITY = 0.002  # photons per decay of a line that is looked for
 _FAR = 1.5  # times the least misfit
 _SIZES = (1.2, 3.8, 7.62)  # cm, to start from
 _FLOOR = ("concrete", 100.0)
@@ -59,6 +61,9 @@ class FittedSimulator:
         Of the reference spectra.
     misfit : float
         Mean squared error over mean square, mean of the spectra fitted.
+    ratios : float
+        Variance of the logarithms of peak areas, simulation over reference, within a spectrum;
+        mean of the spectra fitted that have several peaks.
     bent : bool
         Whether the light is not proportional to energy.
     """
@@ -67,7 +72,13 @@ class FittedSimulator:
     values: FloatArray
     axis: Axis
     misfit: float
+    ratios: float = 0.0
     bent: bool = False
+
+    @property
+    def cost(self) -> float:
+        """What lengths and materials are chosen by: shapes and ratios of peaks."""
+        return self.misfit + self.ratios
 
     @property
     def detector(self) -> GammaDetector:
@@ -154,9 +165,10 @@ def fit_simulator(
 ) -> FittedSimulator:
     """Find crystal, surroundings, calibration, resolution and light.
 
-    The sum of the squared shape errors of all spectra is made small. Resolution, calibration, light
-    and the weights of scattered photons are fitted by least squares; material and lengths, which
-    take a new transport, are tried in turn, each with a larger and a smaller value.
+    The squared shape errors of all spectra, and those of the ratios of their peaks, are made small.
+    Resolution, calibration, light and the photons turned back from behind are fitted by least
+    squares; material and lengths, which take a new transport, are tried in turn, each with a larger
+    and a smaller value.
 
     Parameters
     ----------
@@ -189,7 +201,7 @@ def fit_simulator(
 def _with_light(best: FittedSimulator, spectra: Sequence[ReferenceSpectrum]) -> FittedSimulator:
     """Bend the light if that is worth it: what one nuclide asks for may be wrong for others."""
     bent = _fitted(spectra, best.axis, best.arrangement, best.values, 30, True)
-    return bent if bent.misfit < _WORTH * best.misfit else best
+    return bent if bent.cost < _WORTH * best.cost else best
 
 
 def _start(spectra: Sequence[ReferenceSpectrum], axis: Axis, report: Progress) -> FittedSimulator:
@@ -214,12 +226,12 @@ def _start(spectra: Sequence[ReferenceSpectrum], axis: Axis, report: Progress) -
     for number, (arrangement, values) in enumerate(first):
         report(0.15 * number / len(first), f"trying {arrangement.crystal.material}")
         fits.append(_fitted(spectra, axis, arrangement, values, 10))
-    best = min(fits, key=lambda one: one.misfit)
+    best = min(fits, key=lambda one: one.cost)
     report(0.15, "trying a floor")
     over = replace(best.arrangement.surroundings, floor=_FLOOR)
     floored = replace(best.arrangement, surroundings=over)
     other = _fitted(spectra, axis, floored, best.values, 10)
-    return min(best, other, key=lambda one: one.misfit)
+    return min(best, other, key=lambda one: one.cost)
 
 
 Move = Callable[[Arrangement, float], Iterator[Arrangement]]
@@ -286,7 +298,7 @@ def _improved(
             if arrangement == best.arrangement:
                 break
             other = _fitted(spectra, best.axis, arrangement, best.values, 6, best.bent)
-            if other.misfit > 0.995 * best.misfit:
+            if other.cost > 0.99 * best.cost:
                 break
             best = other
     return best
@@ -326,7 +338,41 @@ def _fitted(
         residuals, start, bounds=(_LOW, _HIGH), x_scale=_SCALE, diff_step=1e-4, max_nfev=most
     )
     misfit = _misfit(fit.x, spectra, axis, arrangement)
-    return FittedSimulator(arrangement, fit.x, axis, misfit, bent)
+    ratios = _ratio_error(fit.x, spectra, axis, arrangement)
+    return FittedSimulator(arrangement, fit.x, axis, misfit, ratios, bent)
+
+
+def peaks_of(
+    one: ReferenceSpectrum,
+    expected: FloatArray,
+    values: FloatArray,
+    detector: GammaDetector,
+    axis: Axis,
+) -> Peaks:
+    """Peaks of a spectrum beside those of its simulation, scaled to as many counts."""
+    lines = judged_lines(one.nuclide, _LEAST_INTENSITY)
+    calibration = float(values[0]), float(values[1])
+    return compare_peaks(one.counts, one.variance, expected, axis, lines, detector, calibration)
+
+
+def _ratio_error(
+    values: FloatArray,
+    spectra: Sequence[ReferenceSpectrum],
+    axis: Axis,
+    arrangement: Arrangement,
+) -> float:
+    """Mean variance of the logarithms of peak areas, simulation over reference."""
+    detector, weights = _detector(values, axis, arrangement.crystal), _weights(values)
+    judged = judged_channels(axis)
+    errors = []
+    for one in spectra:
+        expected = folded(deposited(one, arrangement), detector, weights)
+        counts, own = one.counts[judged], expected[judged]
+        scaled = expected * float(counts @ own) / max(float(own @ own), 1e-300)
+        pairs = peaks_of(one, scaled, values, detector, axis).values()
+        if len(pairs) > 1:
+            errors.append(np.var([np.log(mine.area / true.area) for true, mine in pairs]))
+    return float(np.mean(errors)) if errors else 0.0
 
 
 def _group_starts(values: FloatArray, axis: Axis, crystal: Crystal) -> IntArray:

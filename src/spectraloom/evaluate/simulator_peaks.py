@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -11,9 +11,11 @@ from scipy.special import erfc
 
 from spectraloom._typing import FloatArray
 from spectraloom.data import Axis
+from spectraloom.physics.gamma.detector import GammaDetector
 from spectraloom.physics.gamma.emission import EmissionLines
 
 Widths = Callable[[FloatArray], FloatArray]
+Peaks: TypeAlias = "dict[ResolvedLine, tuple[Peak, Peak]]"
 
 _FWHM_PER_SIGMA = float(2.0 * np.sqrt(2.0 * np.log(2.0)))
 # In units of the full width at half maximum.
@@ -22,6 +24,7 @@ _RANGE = 1.5  # of a fit, on either side
 _CLEAR = 2.2  # up to here the lines of others count as neighbours
 _MOST_NEIGHBOURS = 0.05  # of the photons of the peak
 _LEAST_HEIGHT = 0.5  # of a peak, over what is under it
+_MOST_UNCERTAIN = 0.03  # of a reference's peak area that is compared
 _ROUNDS = 3  # of weighting by what was fitted
 
 
@@ -164,6 +167,54 @@ def measure_peak(
         float(np.sqrt(covariance[0, 0])),
         float((parts[:, 0] * amounts[0]).max() / under),
     )
+
+
+def compare_peaks(
+    counts: FloatArray,
+    variance: FloatArray,
+    expected: FloatArray,
+    axis: Axis,
+    lines: EmissionLines,
+    detector: GammaDetector,
+    calibration: tuple[float, float],
+) -> Peaks:
+    """Peaks on a reference and on its simulation, of lines that are clear on the former.
+
+    Parameters
+    ----------
+    counts, variance : ndarray, shape (n_channels,)
+        The reference.
+    expected : ndarray, shape (n_channels,)
+        The simulation, scaled to as many counts.
+    axis : Axis
+        Of both, in keV.
+    lines : EmissionLines
+        Lines of the nuclide.
+    detector : GammaDetector
+        Tells which lines are resolved, and how wide and where they are.
+    calibration : tuple of float
+        Gain and offset, keV: apparent energy to what the axis says.
+
+    Returns
+    -------
+    dict of ResolvedLine to (Peak, Peak)
+        Reference and simulation. The area on the reference has less than 3 % uncertainty.
+    """
+    gain, offset = calibration
+    extra = np.maximum(variance - np.maximum(counts, 0.0), 0.0)
+    found: Peaks = {}
+    for line in resolved_lines(lines, detector.fwhm):
+        at = float(offset + gain * detector.apparent(line.energy))
+        width = float(gain * detector.fwhm(line.energy))
+        reference = measure_peak(counts, variance, axis, at, width)
+        if reference is None or not reference.clear:
+            continue
+        if reference.area_uncertainty > _MOST_UNCERTAIN * reference.area:
+            continue
+        own = measure_peak(expected, np.maximum(expected, 0.0) + extra, axis, at, width)
+        if own is not None and own.area > 0:
+            found[line] = reference, own
+    return found
 
 
 def _amounts(parts: FloatArray, y: FloatArray, weights: FloatArray) -> FloatArray:

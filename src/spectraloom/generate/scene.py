@@ -166,6 +166,8 @@ class ScenePass(SceneSource):
     def __post_init__(self) -> None:
         # Without arguments super() does not find the class that slots=True has made anew.
         SceneSource.__post_init__(self)
+        if self.weight != 1.0:
+            raise DataError("passes have no weight: `passes` says how many there are")
         _put(self, "passes", as_whole("passes", self.passes, 1, _MOST_SPECTRA))
         _put(self, "speed", as_range("speed", self.speed, least=_SLOWEST, most=_FASTEST))
         _put(self, "interval", as_number("interval", self.interval, above=0.0))

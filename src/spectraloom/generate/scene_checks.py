@@ -43,7 +43,7 @@ def as_number(
     """
     plain = not isinstance(value, bool | str) and isinstance(value, int | float)
     if not (plain and math.isfinite(value) and least <= value <= most and value > above):
-        limits = [f"of {least:g} or more"] if math.isfinite(least) else []
+        limits = [f"of {least:g} or more"] if math.isfinite(least) and least > above else []
         limits += [f"above {above:g}"] if math.isfinite(above) else []
         limits += [f"up to {most:g}"] if math.isfinite(most) else []
         raise DataError(f"{name} is a number {' and '.join(limits)}".rstrip() + f", got {value!r}")
@@ -155,9 +155,12 @@ def as_ages(given: Any) -> tuple[float, ...]:
     DataError
         If one is none.
     """
-    listed = (given,) if isinstance(given, str | int | float) else tuple(given)
-    if len(listed) > MOST_CHOICES or any(isinstance(one, bool) for one in listed):
-        raise DataError(f"age is a time or a list of up to {MOST_CHOICES}, got {given!r}")
+    listed = (given,) if isinstance(given, str | int | float) else given
+    plain = isinstance(listed, Sequence) and len(listed) <= MOST_CHOICES
+    if not plain or any(
+        isinstance(one, bool) or not isinstance(one, str | int | float) for one in listed
+    ):
+        raise DataError(f"age is a time or a list of up to {MOST_CHOICES} times, got {given!r}")
     return tuple(seconds(one) for one in listed)
 
 

@@ -277,7 +277,11 @@ def _label_noise(
             inside = member[row][member[row] >= 0]
             others = np.setdiff1d(known, inside)
             if others.size:
-                same = np.array([row]) if run[row] < 0 else np.flatnonzero(run == run[row])
+                same = (
+                    np.array([row])
+                    if run[row] < 0
+                    else np.arange(*np.searchsorted(run, [run[row], run[row] + 1]))
+                )
                 replaced[same] = rng.integers(inside.size)
                 instead[same] = rng.choice(others)
     return {"replaced": replaced, "instead": instead}

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from spectraloom._typing import Array, FloatArray, IntArray
+from spectraloom._typing import FloatArray, IntArray
 from spectraloom.errors import DataError
 from spectraloom.generate.scene import Scene, emission, surroundings
 from spectraloom.generate.scene_draw import Plan
@@ -25,6 +25,9 @@ from spectraloom.physics.gamma.spectrum import background_rates, expected_counts
 
 _LEAST_PASSED = 1e-12  # of the counts of a bare source; less is no spectrum of it
 _LEAST_SUMS = 0.1  # counts; pile-up that is expected to move fewer is left out
+
+BLOCK = 32
+"""Rows that are computed at once begin at multiples of it."""
 
 Case: TypeAlias = tuple[int, int, int, int, int]
 """Detector, entry, absorber, age and nuclide, as positions in a plan."""
@@ -137,12 +140,12 @@ def expected_rows(
     scene, plan, tables
         The scene, what was drawn of it, and :func:`scene_tables` of both.
     rows : ndarray, shape (n,)
-        Rows of the plan.
+        Rows of the plan, whole blocks of :data:`BLOCK`.
 
     Returns
     -------
     ndarray, shape (n, n_channels)
-        Expected counts. A row does not depend on those beside it.
+        Expected counts. They do not depend on how many blocks are computed at once.
     Expected
         How they come about.
     """
@@ -273,26 +276,30 @@ def _electronics(
         in_pass = plan.run[rows[mine]] >= 0
         live[mine] = np.where(in_pass, live[mine] * ready, live[mine])
         real[mine] = np.where(in_pass, real[mine], real[mine] / ready)
-        values[mine] = _piled_up(values[mine], plan.time[rows[mine]], detector)
+        values[mine] = _piled_up(values[mine], rows[mine], plan.time[rows[mine]], detector)
         values[mine] *= (live[mine] / plan.time[rows[mine]])[:, np.newaxis]
     return live, real
 
 
-def _piled_up(values: FloatArray, time: FloatArray, detector: GammaDetector) -> FloatArray:
+def _piled_up(
+    values: FloatArray, rows: IntArray, time: FloatArray, detector: GammaDetector
+) -> FloatArray:
     """Counts in the live time, with pulses that add up where that can be seen."""
     rates = values / time[:, np.newaxis]
     totals = rates.sum(axis=1)
     seen = np.flatnonzero(totals * detector.pile_up_time * values.sum(axis=1) > _LEAST_SUMS)
-    found: Array = values.copy()
-    for row in seen:
-        # One by one: a row must not depend on those beside it.
-        longest = max(detector.dead_time, detector.pile_up_time)
-        ready = live_fraction(totals[row], longest)
+    longest = max(detector.dead_time, detector.pile_up_time)
+    found = values.copy()
+    # How many sums are followed depends on the highest rate of those done at once. So that a row
+    # does not depend on where chunks begin, those of one block are done at once, wherever they are.
+    for block in np.unique(rows[seen] // BLOCK):
+        some = seen[rows[seen] // BLOCK == block]
         piled = recorded(
-            rates[row],
+            rates[some],
             detector.axis,
             dead_time=longest,
             pile_up_time=detector.pile_up_time,
         )
-        found[row] = piled / ready * time[row]
+        ready = live_fraction(totals[some], longest)
+        found[some] = piled * (time[some] / ready)[:, np.newaxis]
     return found

@@ -16,13 +16,13 @@ from spectraloom.data.columns import label_sets
 from spectraloom.errors import DataError
 from spectraloom.generate.scene import Scene
 from spectraloom.generate.scene_draw import Plan, draw_plan
-from spectraloom.generate.scene_expected import Expected, Tables, expected_rows, scene_tables
+from spectraloom.generate.scene_expected import BLOCK, Expected, Tables, expected_rows, scene_tables
 from spectraloom.physics.gamma.lines import BACKGROUND
 
 UNKNOWN = "unknown"
 """Label of sources that a scene hides."""
 
-_CHUNK = 256  # spectra whose expectation is held in memory at a time
+_CHUNK = 8 * BLOCK  # spectra whose expectation is held in memory at a time
 _MOST_COUNTS = 1e9  # of a spectrum; a channel holds no more
 _TABLES_SHARE = 0.5  # of the time, as far as the progress bar knows
 

@@ -36,6 +36,7 @@ from spectraloom.evaluate.metrics import (
 from spectraloom.evaluate.robustness import RobustnessPoint, robustness
 from spectraloom.evaluate.sets import EvaluationSets, source_labels
 from spectraloom.evaluate.splits import split_by_group
+from spectraloom.workflow.manifold_scores import deforming_scores
 from spectraloom.workflow.prepare import part_of
 
 _NOISE = (0.0, 0.2, 0.5, 1.0, 2.0)
@@ -125,6 +126,7 @@ class Judged:
             "macro_f1": self.sets.macro_f1,
             "set_errors": self.set_errors,
             "share_error": self.share_error,
+            **deforming_scores(self.model, self.spectra, self.result),
             "flagged": flagged(self.result),
             "not_in_model": sorted(labels - set(self.result.names)),
         }

@@ -174,7 +174,7 @@ def identify_files(
     left_out : list of LeftOut, optional
         Files that cannot be used are added to it; by default one such file stops all.
     intervals : {"score", "profile"}
-        How an Identifier finds the intervals of amounts.
+        How the intervals of amounts are found, and those of deformations.
 
     Returns
     -------
@@ -211,7 +211,8 @@ def identify_files(
         if isinstance(model, Identifier):
             answer = model.analyze(group, progress=step, intervals=intervals)
         else:
-            answer = model.analyze(group, progress=step)
+            profile: Literal["profile"] | None = "profile" if intervals == "profile" else None
+            answer = model.analyze(group, progress=step, intervals=profile)
         kinds.append(group.kind)
         return answer
 

@@ -23,13 +23,14 @@ from spectraloom.workflow.identify_sections import (
 )
 from spectraloom.workflow.left_out import LeftOut
 from spectraloom.workflow.manifold import ManifoldTraining
+from spectraloom.workflow.manifold_scores import deforming_texts
 from spectraloom.workflow.manifold_sections import (
     signatures_section,
     tried_section,
     unmixed_examples,
     unmixed_section,
 )
-from spectraloom.workflow.report import Report
+from spectraloom.workflow.report import Report, Section, Text
 from spectraloom.workflow.sections import (
     explore_section,
     judged_section,
@@ -118,7 +119,11 @@ def evaluation_report(judged: Judged, attribution: str) -> Report:
     """Report of how a model did on one labelled set."""
     provenance = {"spectraloom": __version__, **judged.result.provenance}
     section = judged_section if isinstance(judged.model, SupervisedNMF) else identified_section
-    return Report("Spectraloom: a model judged", [section(judged)], provenance, attribution)
+    sections = [section(judged)]
+    told = deforming_texts(judged.to_dict())
+    if told:
+        sections.append(Section("Amounts and deformations", [Text(one) for one in told]))
+    return Report("Spectraloom: a model judged", sections, provenance, attribution)
 
 
 def answer_report(

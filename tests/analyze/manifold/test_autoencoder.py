@@ -205,6 +205,8 @@ def test_it_resumes_where_it_was(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.table.table, whole.table.table)
     with pytest.raises(FitError, match="give the folder"):
         learn(resume=True)
+    with pytest.raises(FitError, match="has no checkpoints"):
+        learn(folder=tmp_path / "elsewhere", resume=True)
 
 
 def test_it_is_packed_without_torch(trained: LearnedSignature, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from spectraloom.analyze.manifold.model_errors import (
     model_errors_on,
 )
 from spectraloom.data import Axis, Library, Spectra
-from spectraloom.errors import FormatError
+from spectraloom.errors import AxisError, FormatError
 
 AXIS = Axis.regular(0.0, 1200.0, 80)
 STEEL = Deformation("thickness", "cm", 0.0, 4.0, 0.04)
@@ -236,3 +236,13 @@ def test_errors_that_do_not_fit_together_are_refused() -> None:
     with pytest.raises(FormatError, match="positive number"):
         LeftOutErrors(np.zeros(1, dtype=np.int64), np.zeros(1), np.zeros(1), np.ones((1, 3)),
                       np.ones((1, 3)))  # fmt: skip
+
+
+def test_priors_that_leave_no_bin_are_refused_in_words() -> None:
+    with pytest.raises(AxisError, match="give smaller ones"):
+        ManifoldUnmixer(exact(), gain=5.0).fit(quiet(1e5))
+
+
+def test_values_of_each_source_are_counted() -> None:
+    spectra = training(2e4, values=(0.0, 4.0))
+    assert ManifoldUnmixer(unit="cm").fit(spectra).learning_["values"] == {"A": 2, "B": 2}

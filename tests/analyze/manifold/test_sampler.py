@@ -98,6 +98,13 @@ def test_names_that_are_not_allowed_stay_out(world, rng) -> None:
     assert posterior.amounts[:, 0].std() > 0
 
 
+def test_a_background_is_in_it_whatever_names_are_given(world, rng) -> None:
+    posterior = sample_posterior(
+        world.draw(rng, AMOUNTS / 100), world.table(), names=["A"], n_steps=50
+    )
+    assert posterior.amounts[:, -1].std() > 0
+
+
 def test_intervals_of_the_posterior_cover(world, rng) -> None:
     # Truths drawn from the prior: then Bayesian intervals have to cover as they say.
     table, steel = world.table(Latents(known=(5.0, 1.5))), world.signatures.deformations[0]

@@ -147,6 +147,8 @@ class LearnedSignature:
             place = None if folder is None else Path(folder) / str(number)
             again = resume and place is not None and (place / nets.CHECKPOINT).is_file()
             jobs.append((examples, deformation, anchors, settings, _Run(place, again, None)))
+        if resume and not any(run.resume for *_, run in jobs):
+            raise FitError(f"there is no training to resume: {folder} has no checkpoints")
         learned = _learn_all(jobs, progress)
         table = np.concatenate([one.table for one in learned], axis=1)
         card = {

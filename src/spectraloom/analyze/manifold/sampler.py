@@ -11,7 +11,7 @@ import numpy as np
 from spectraloom import _lazy
 from spectraloom._typing import FloatArray, IntArray
 from spectraloom.analyze.likelihood.door import as_given
-from spectraloom.analyze.manifold.fit import ManifoldFit, fit_manifold
+from spectraloom.analyze.manifold.fit import ManifoldFit, fit_manifold, require_list
 from spectraloom.analyze.manifold.parts import Counts
 from spectraloom.analyze.manifold.table import ManifoldTable
 from spectraloom.data.spectra import Spectra
@@ -116,7 +116,7 @@ def sample_posterior(
         One spectrum.
     table : ManifoldTable
     names : sequence of str, optional
-        What may be in the spectrum; all names of the table by default.
+        Sources that may be in the spectrum, all by default; a background always may.
     n_steps : int
         Steps of every walker that are kept.
     seed : int
@@ -139,6 +139,10 @@ def sample_posterior(
         raise DataError(f"one spectrum is sampled at a time, got {len(spectrum)}")
     if n_steps < 1:
         raise DataError(f"expected at least one step, got {n_steps}")
+    if names is not None:
+        require_list(names)
+        under = [name for name in table.names[len(table.layout.sources) :] if name not in names]
+        names = [*names, *under]
     fit = fit_manifold(spectrum, table, names=names)
     free = _free(fit)
     if not len(free):

@@ -30,6 +30,7 @@ from spectraloom.analyze.manifold.answers import (
 from spectraloom.analyze.manifold.at_once import choose_at_once, take_known
 from spectraloom.analyze.manifold.autoencoder import LearnedSignature
 from spectraloom.analyze.manifold.bins import informative_edges
+from spectraloom.analyze.manifold.covered import edges_to_fit
 from spectraloom.analyze.manifold.fit import require_list
 from spectraloom.analyze.manifold.latents import LATENTS, Latents
 from spectraloom.analyze.manifold.learned import (
@@ -58,13 +59,11 @@ from spectraloom.data.axis import Axis
 from spectraloom.data.columns import label_sets
 from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
-from spectraloom.errors import AxisError, DataError, FitError, LabelError
+from spectraloom.errors import DataError, FitError, LabelError
 
 Progress = Callable[[float, str], None]
 _TOLERANCE = 1e-3  # of the deviance: far below what any decision turns on
-_WIDTHS = 3.0  # of the priors of gain and offset that the fitted bins stay inside the signatures
 _MOST_TABLES = 8  # axes that tables are kept for
-_ROUNDING = 1e-9
 
 
 class ManifoldUnmixer(SpectralEstimator):
@@ -392,39 +391,9 @@ class ManifoldUnmixer(SpectralEstimator):
 
     def _edges(self, axis: Axis) -> FloatArray:
         own = self.signatures_.axis
-        kinds = [(one.quantity, one.unit, one.is_calibrated) for one in (axis, own)]
-        if kinds[0] != kinds[1] or not (axis.is_calibrated or axis.n_channels == own.n_channels):
-            raise AxisError(
-                f"the spectra have {axis.describe()}, the signatures {own.describe()}: "
-                f"{_how_to_match(axis, own)}"
-            )
-        low, high = self._reach()
-        room = _ROUNDING * (high - low)
-        edges = axis.edges
-        inside = (edges[:-1] >= low - room) & (edges[1:] <= high + room)
-        if self._window is not None:
-            inside &= (axis.centers >= self._window[0]) & (axis.centers <= self._window[1])
-        if not inside.any():
-            part = (
-                "" if self._window is None else " in the window {:g} to {:g}".format(*self._window)
-            )
-            raise AxisError(
-                f"the spectra ({axis.describe()}) and the signatures, which tell of {low:g} to "
-                f"{high:g} {axis.unit}, do not overlap{part}"
-            )
-        channels = np.flatnonzero(inside)
-        return axis[int(channels[0]) : int(channels[-1]) + 1].edges
-
-    def _reach(self) -> tuple[float, float]:
-        """What signatures and background cover, wherever gain and offset are likely to move it.
-
-        Nothing is expected beyond the end of a template: one count there would forbid a gain.
-        """
-        axes = [one.axis for one in (self.signatures_, self.background_) if one is not None]
-        gain, offset = (_WIDTHS * (self.fitted_with_[name] or 0.0) for name in ("gain", "offset"))
-        low = max(float(axis.edges[0]) for axis in axes)
-        high = min(float(axis.edges[-1]) for axis in axes)
-        return low + abs(low) * gain + offset, high - abs(high) * gain - offset
+        under = None if self.background_ is None else self.background_.axis
+        gain, offset = (float(self.fitted_with_[name] or 0.0) for name in ("gain", "offset"))
+        return edges_to_fit(axis, own, under, gain, offset, self._window)
 
     def unmix(
         self, X: Spectra, *, names: Sequence[str] | None = None, progress: Progress | None = None
@@ -617,14 +586,3 @@ class ManifoldUnmixer(SpectralEstimator):
         tags.target_tags.required = self.signatures is None
         tags.input_tags.positive_only = True
         return tags
-
-
-def _how_to_match(axis: Axis, own: Axis) -> str:
-    """What to do about spectra on another kind of axis than the signatures."""
-    if axis.is_calibrated and own.is_calibrated:
-        return "they have to measure the same quantity in the same unit"
-    if own.is_calibrated:
-        return "calibrate the spectra"
-    if axis.is_calibrated:
-        return "calibrate the spectra that signatures are learned from, and learn them again"
-    return "give as many channels, or calibrate both"

@@ -1,0 +1,138 @@
+"""The simulator's benchmark: parameters that are known are found, and errors are seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spectraloom.data import Axis, Spectra
+from spectraloom.errors import DataError
+from spectraloom.evaluate import run_simulator_benchmark, simulator, simulator_fit
+from spectraloom.evaluate.simulator_data import ReferenceSpectrum
+from spectraloom.evaluate.simulator_fit import FittedSimulator, fit_simulator, shape_error
+from spectraloom.evaluate.simulator_model import Arrangement, deposited, folded
+from spectraloom.io import read_groups
+from spectraloom.physics.gamma import GammaDetector
+from spectraloom.physics.gamma.crystal import Crystal
+from spectraloom.physics.gamma.transport.cache import CACHE_DIR_VARIABLE
+from spectraloom.physics.gamma.transport.surroundings import Surroundings
+
+AXIS = Axis.regular(0.0, 2000.0, 400)
+ARRANGEMENT = Arrangement(Crystal(), Surroundings(distance=50.0), histories=1500)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Few photons, and nothing tried but what the spectra were made with."""
+    monkeypatch.setenv(CACHE_DIR_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(simulator_fit, "_MATERIALS", {"NaI": (0.06, 0.08)})
+    monkeypatch.setattr(simulator_fit, "_SIZES", (7.62,))
+    monkeypatch.setattr(simulator_fit, "_MOVES", ())
+    monkeypatch.setattr(simulator_fit, "_FLOOR", ("concrete", 400.0))
+    monkeypatch.setattr(simulator_fit, "_SEARCH_HISTORIES", 1500)
+    monkeypatch.setattr(simulator_fit, "_FINAL_HISTORIES", 1500)
+
+    def counts(self: FittedSimulator, one: ReferenceSpectrum) -> np.ndarray:
+        return folded(deposited(one, self.arrangement), self.detector, self.weights)
+
+    monkeypatch.setattr(FittedSimulator, "counts", counts)
+
+
+def made(names: Sequence[str], detector: GammaDetector, backscatter: float) -> list:
+    """Reference spectra that our own model makes."""
+    rng = np.random.default_rng(1)
+    found = []
+    for name in names:
+        empty = ReferenceSpectrum(name, np.zeros(400), np.zeros(400))
+        expected = folded(deposited(empty, ARRANGEMENT), detector, np.array([1.0, backscatter]))
+        counts = rng.poisson(1e6 * expected / expected.sum()).astype(float)
+        found.append(ReferenceSpectrum(name, counts, counts))
+    return found
+
+
+def test_counts_are_kept_when_they_are_folded(small: None) -> None:
+    wide = GammaDetector("wide", Axis.regular(-500.0, 4000.0, 900), fwhm_662=0.07)
+    sharp = replace(wide, fwhm_662=0.001)
+    (one,) = made(["Co60"], replace(wide, axis=AXIS), 0.0)
+    some = deposited(one, ARRANGEMENT)
+    total = float(some.peaks[0].sum() + some.bins[0].sum())
+    for detector in (wide, sharp):
+        kept = folded(some, detector, np.array([1.0, 0.0])).sum()
+        assert kept == pytest.approx(total, rel=1e-6)
+
+
+def test_shape_errors_are_those_of_angles() -> None:
+    rng = np.random.default_rng(2)
+    x, y = rng.uniform(0, 1, 50), rng.uniform(0, 1, 50)
+    assert shape_error(x, 3.0 * x) == pytest.approx(0.0, abs=1e-12)
+    cosine = x @ y / np.linalg.norm(x) / np.linalg.norm(y)
+    assert shape_error(x, y) == pytest.approx(1.0 - cosine**2)
+
+
+def test_calibration_and_resolution_are_found(small: None) -> None:
+    true = AXIS.edges
+    # Channels that are 1 % and 4 keV off: what is at E is counted at 1.01 E + 4.
+    detector = GammaDetector(
+        "true", Axis.from_edges((true - 4.0) / 1.01), fwhm_662=0.066, fwhm_exponent=0.6
+    )
+    found = fit_simulator(made(["Eu152", "Y88"], detector, 0.1), AXIS)
+    got = found.to_dict()
+    assert got["crystal"] == "NaI"
+    # The distance is not the one that the spectra were made at.
+    for energy in (122.0, 662.0, 1836.0):
+        place = got["gain"] * found.detector.apparent(energy) + got["offset_kev"]
+        assert place == pytest.approx(1.01 * energy + 4.0, abs=1.5)
+        assert found.detector.fwhm(energy) == pytest.approx(detector.fwhm(energy), rel=0.05)
+    assert found.misfit < 2e-3
+
+
+def test_a_wrong_simulation_is_seen(
+    small: None, steel_sphere_zip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = [_some(one) for one in read_groups(steel_sphere_zip)]
+    groups = [one for one in groups if len(one)]
+    fits: list[FittedSimulator] = []
+
+    def fit(*given: Any, **named: Any) -> FittedSimulator:
+        fits.append(fit_simulator(*given, **named))
+        return fits[0]
+
+    monkeypatch.setattr(simulator, "fit_simulator", fit)
+    right = run_simulator_benchmark(groups, speed=False)
+    assert right["protocol"]["detectors"]["steel sphere"]["fitted_nuclides"] == ["Ba133", "Co60"]
+    assert {one["nuclide"] for one in right["shape"]["per_spectrum"]} == {"Co57", "Cs137"}
+    assert right["shape"]["cosine"] > 0.98
+    assert right["shape"]["nmse_db"] < right["shape"]["noise_limit_db"]
+    assert right["attenuation"]["error"] < 0.1
+    assert right["peaks"]["position_error_kev"] < 5.0
+
+    # The same fit, but what it makes is moved, and weakened too much.
+    monkeypatch.setattr(simulator, "fit_simulator", lambda *_, **__: fits[0])
+    honest = FittedSimulator.counts
+    monkeypatch.setattr(
+        FittedSimulator,
+        "counts",
+        lambda self, one: np.roll(honest(self, one), 10) * np.exp(-2.0 * one.thickness),
+    )
+    wrong = run_simulator_benchmark(groups, speed=False)
+    assert wrong["shape"]["nmse_db"] < right["shape"]["nmse_db"] - 5.0
+    assert wrong["attenuation"]["error"] > 5.0 * right["attenuation"]["error"]
+    assert wrong["peaks"]["position_error_kev"] > 15.0
+
+
+def _some(group: Spectra) -> Spectra:
+    thickness = group.column("thickness")
+    keep = np.isin(thickness, [0.001, 5.2, 10.3, 20.5]) & (group.column("gain_shift") == 0)
+    return group[keep]
+
+
+def test_other_data_are_refused() -> None:
+    with pytest.raises(DataError, match="no spectra"):
+        run_simulator_benchmark([])
+    with pytest.raises(DataError, match="GADRAS reference folder"):
+        run_simulator_benchmark([Spectra(np.ones((3, 400)), AXIS)])
