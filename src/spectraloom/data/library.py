@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -108,6 +109,37 @@ class Library:
             tuple(kind for _, kind in keys),
             np.array([mask.sum() for mask in masks], dtype=float),
         )
+
+    @staticmethod
+    def simulate(
+        nuclides: Sequence[str],
+        detector: Any,
+        absorbers: Sequence[tuple[str, float] | None] = (None,),
+        **settings: Any,
+    ) -> Library:
+        """Templates out of the simulator: :func:`spectraloom.generate.simulate_library`.
+
+        Parameters
+        ----------
+        nuclides : sequence of str
+            E.g. ``["Cs-137", "Co-60", "background"]``.
+        detector : GammaDetector
+            E.g. ``spectraloom.physics.gamma.detector("NaI 3x3")``.
+        absorbers : sequence
+            Layers around the source, ``("Pb", 0.2)`` (material and cm) or None.
+        **settings
+            As ``simulate_library`` takes them.
+
+        Raises
+        ------
+        LabelError
+            If a nuclide or a material is unknown.
+        DataError
+            If nothing is asked for, or next to nothing passes an absorber.
+        """
+        # Where users look for it; by name, as this floor knows none above it.
+        made = importlib.import_module("spectraloom.generate").simulate_library
+        return cast("Library", made(nuclides, detector, absorbers, **settings))
 
     @property
     def unique_names(self) -> tuple[str, ...]:

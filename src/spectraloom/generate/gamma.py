@@ -1,10 +1,10 @@
 """Simulated gamma spectra with known content.
 
-Each spectrum is a Poisson draw around a sum of expected shapes (see
-:mod:`spectraloom.physics.gamma`). What real measurements have besides, this first simulator leaves
-out: pile-up and dead time, a background whose make-up changes, sources that the detector sees in
-part through different absorbers, drift of the resolution. It says what is in a spectrum, not how
-active a source is: totals of counts are drawn, not computed from activity and distance.
+Each spectrum is a Poisson draw around a sum of expected shapes: photon transport through the
+absorber and the crystal (:mod:`spectraloom.physics.gamma`). Totals of counts are drawn here, not
+computed from activity and distance, and the background has its median make-up. Scenes
+(:mod:`spectraloom.generate.scene`) have all that: distances, dead time and pile-up, backgrounds
+that vary, passes, several absorbers.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ def _columns(plan: _Plan, detector: str, with_background: bool) -> dict[str, Arr
     columns: dict[str, Array] = {
         "labels": label_sets(labels[position] for position in plan.which),
         "detector": np.full(n, detector),
-        "absorber": np.array([_describe(layer) for layer in layers], dtype=np.str_),
+        "absorber": np.array([absorber_name(layer) for layer in layers], dtype=np.str_),
         "material": np.array([layer[0] if layer else "" for layer in layers], dtype=np.str_),
         "thickness": np.array([layer[1] if layer else 0.0 for layer in layers]),
         "gain": plan.gain,
@@ -215,7 +215,8 @@ def _columns(plan: _Plan, detector: str, with_background: bool) -> dict[str, Arr
     return columns
 
 
-def _describe(layer: Absorber | None) -> str:
+def absorber_name(layer: Absorber | None) -> str:
+    """An absorber as columns and variants call it, e.g. ``"Pb 0.2 cm"``; empty for none."""
     return "" if layer is None else f"{layer[0]} {layer[1]:g} cm"
 
 

@@ -119,8 +119,9 @@ def test_expected_gains_use_nothing_of_their_window(identifier: Identifier) -> N
         windows = WindowGains(GainTracker(identifier, walk=walk), 8)
         windows.advance(one)
         answers.append(windows.expected(np.array([39, 39]), np.array([8, 1])))
-    for a, b in zip(answers[0], answers[1], strict=True):
-        assert a[0] == b[0]  # the eight last spectra, which differ, have no part in it
+    # The eight last spectra, which differ, have no part in it; only whether it jumped within them.
+    for a, b in zip(answers[0][:2], answers[1][:2], strict=True):
+        assert a[0] == b[0]
     assert answers[0][0][1] != answers[1][0][1]
     # The prior of a longer window is wider: the gain walks on while it lasts.
     tracker = GainTracker(identifier, walk=walk)

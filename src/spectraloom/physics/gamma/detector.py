@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from scipy.special import ndtr
 from spectraloom._typing import FloatArray
 from spectraloom.data import Axis
 from spectraloom.errors import AxisError, DataError
-from spectraloom.physics.gamma.crystal import Crystal
+from spectraloom.physics.gamma.crystal import Crystal, Layer
 
 CAESIUM_LINE = 661.657
 """keV; the line at which resolutions are quoted."""
@@ -19,9 +19,10 @@ CAESIUM_LINE = 661.657
 _FWHM_PER_SIGMA = float(2.0 * np.sqrt(2.0 * np.log(2.0)))
 
 
-def _three_inch() -> Crystal:
-    """A common crystal; a millimetre of aluminium is what published efficiencies ask for."""
-    return Crystal("NaI", (7.62, 7.62), window=(("Al", 0.1),), side=(("Al", 0.1),))
+PHOTOMULTIPLIER: tuple[Layer, ...] = (("Al", 0.1), ("glass", 0.6))
+"""What light sensors in glass put behind a crystal."""
+THREE_INCH = Crystal("NaI", (7.62, 7.62), (("Al", 0.105),), (("Al", 0.105),), PHOTOMULTIPLIER)
+"""The common crystal; so much aluminium is what published efficiencies ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class GammaDetector:
 
     name: str
     axis: Axis
-    crystal: Crystal = field(default_factory=_three_inch)
+    crystal: Crystal = THREE_INCH
     fwhm_662: float = 0.07
     fwhm_exponent: float = 0.57
     noise: float = 0.0

@@ -21,9 +21,8 @@ from functools import lru_cache
 from spectraloom.data import Axis
 from spectraloom.errors import LabelError
 from spectraloom.physics.gamma.crystal import Crystal, Layer
-from spectraloom.physics.gamma.detector import GammaDetector
+from spectraloom.physics.gamma.detector import PHOTOMULTIPLIER, THREE_INCH, GammaDetector
 
-_PHOTOMULTIPLIER: tuple[Layer, ...] = (("Al", 0.1), ("glass", 0.6))
 _FULL_SCALE = 3000.0  # keV; above the 2614.5 keV of Tl-208 in every background
 
 
@@ -95,7 +94,7 @@ def _sodium_iodide() -> tuple[GammaDetector, GammaDetector]:
     cylinder = GammaDetector(
         "NaI 3x3",
         _even(1024),
-        _canned("NaI", (7.62, 7.62), 0.105, behind=_PHOTOMULTIPLIER),
+        THREE_INCH,
         fwhm_662=0.0675,  # BNC SAM-940 3x3: -3 keV, 7 %, 0.65
         fwhm_exponent=0.711,
         dead_time=5e-6,
@@ -132,7 +131,7 @@ def _lanthanum() -> GammaDetector:
     return GammaDetector(
         "LaBr3 1.5x1.5",
         _even(2048),
-        _canned("LaBr3", (3.81, 3.81), 0.115, behind=_PHOTOMULTIPLIER),
+        _canned("LaBr3", (3.81, 3.81), 0.115, behind=PHOTOMULTIPLIER),
         fwhm_662=0.0240,  # BNC SAM-940 1.5x1.5 LaBr: 7 keV, 2.6 %, 0.52
         fwhm_exponent=0.561,
         noise=7.26,

@@ -8,21 +8,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from spectraloom._typing import FloatArray
-from spectraloom.errors import DataError
-from spectraloom.physics.gamma.background import BACKGROUND_COMPONENTS, background_flux
+from spectraloom.errors import DataError, LabelError
+from spectraloom.physics.gamma.background import (
+    BACKGROUND_COMPONENTS,
+    Background,
+    background_flux,
+)
 from spectraloom.physics.gamma.compton import scattered_energy, scattered_fractions
-from spectraloom.physics.gamma.crystal import Crystal
+from spectraloom.physics.gamma.crystal import Crystal, Layer
 from spectraloom.physics.gamma.detector import GammaDetector
 from spectraloom.physics.gamma.emission import EmissionLines
+from spectraloom.physics.gamma.lines import BACKGROUND, sources
 from spectraloom.physics.gamma.nuclides import nuclide
 from spectraloom.physics.gamma.transport.grid import PHOTON_EDGES, PHOTON_ENERGIES
 from spectraloom.physics.gamma.transport.response_matrix import Incidence, response_matrix
 from spectraloom.physics.gamma.transport.surroundings import Flux, Surroundings, emerging
+
+Absorber: TypeAlias = Layer
+"""Material and thickness in cm, e.g. ``("Pb", 0.2)``."""
 
 _NEAR = 10.0  # sizes of the crystal from which on a source is far, and its photons parallel
 _LEAST_INTENSITY = 1e-4  # photons per decay; weaker lines drown
@@ -30,6 +39,7 @@ _LOWEST_LINE = 10.0  # keV; softer photons stay in the window of any detector
 _REACH = 8.0  # standard deviations beyond which a Gaussian is nothing
 _BLOCK = 128  # columns folded at a time
 _FINEST = 0.25  # keV
+_LEAST_PASSING = 1e-5
 
 
 def expected_counts(
@@ -66,6 +76,70 @@ def expected_counts(
     lines = source_lines(source)
     flux = emerging(lines.energies, lines.intensities, around)
     return detector_counts(flux, detector, distance=around.distance)
+
+
+@lru_cache(maxsize=1024)
+def expected_spectrum(
+    name: str, detector: GammaDetector, absorber: Absorber | None = None
+) -> FloatArray:
+    """Shape of the spectrum that a detector counts from a source at 1 m, or of the background.
+
+    Parameters
+    ----------
+    name : str
+        A nuclide, or ``"background"`` for the natural background in its median make-up.
+    detector : GammaDetector
+        The detector.
+    absorber : tuple of str and float, optional
+        Material and thickness in cm of a closed layer around the source.
+
+    Returns
+    -------
+    ndarray, shape (n_channels,)
+        Sums to one over the axis of the detector; read-only.
+
+    Raises
+    ------
+    LabelError
+        If the source or the material is unknown.
+    DataError
+        If next to nothing passes the absorber, or the background is to pass one.
+    """
+    if name == BACKGROUND:
+        if absorber is not None:
+            raise DataError("the natural background comes from all sides: it has no absorber")
+        counts = Background().weights @ np.array(list(background_rates(detector).values()))
+    else:
+        counts = _behind(name, detector, absorber)
+    total = counts.sum()
+    if not total > 0:
+        raise DataError(f"nothing of {name} is counted on the axis: {detector.axis.describe()}")
+    shape = np.asarray(counts / total)
+    shape.flags.writeable = False
+    return shape
+
+
+def _behind(name: str, detector: GammaDetector, absorber: Absorber | None) -> FloatArray:
+    bare = expected_counts(_named(name), detector)
+    if absorber is None or absorber[1] == 0:
+        return bare
+    counts = expected_counts(name, detector, Surroundings(shells=(absorber,)))
+    if not counts.sum() > _LEAST_PASSING * bare.sum():
+        raise DataError(
+            f"less than {_LEAST_PASSING:g} of what is counted of {name} on the axis "
+            f"({detector.axis.describe()}) passes the absorber {absorber}, so that lines too weak "
+            "for the table would show: take a thinner absorber or a wider axis"
+        )
+    return counts
+
+
+def _named(source: str) -> str:
+    try:
+        return nuclide(source).name
+    except LabelError as error:
+        raise LabelError(
+            f"{error} (known sources: {', '.join(sources())}, and all nuclides)"
+        ) from None
 
 
 def source_lines(source: str | EmissionLines) -> EmissionLines:

@@ -30,7 +30,7 @@ CACHE_DIR_VARIABLE = "SPECTRALOOM_CACHE_DIR"
 SHIPPED = Path(__file__).resolve().parents[1] / "tables" / "responses"
 """Results that come with the package."""
 
-_PHYSICS = 1
+_PHYSICS = 2
 """To be raised whenever the same parameters give other results, so that no old one is taken."""
 
 _KEPT = 64  # results in memory
