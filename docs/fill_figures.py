@@ -1,8 +1,8 @@
 """Fill the tables of measured figures from the JSON of the benchmark.
 
-Run it as ``python docs/fill_figures.py bench.json steel.json``, with the numbers of either
-benchmark or of both; it rewrites what stands between ``figures: begin`` and ``figures: end`` (or
-``steel figures: begin``) in README.md and docs/benchmark.md.
+Run it as ``python docs/fill_figures.py bench.json steel.json``, with the numbers of one or more
+benchmarks; it rewrites what stands between ``figures: begin`` and ``figures: end`` (or ``steel
+figures: begin``, ``simulator figures: begin``) in README.md and docs/benchmark.md.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,43 @@ def _steel_rows(numbers: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
+def simulator_tables(runs: Sequence[dict[str, Any]]) -> str:
+    """Figures of the simulator, from a run on each data set."""
+    rows = [
+        "| reference spectra of | cosine | NMSE | peak position | ratios of peaks | behind steel |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for run in (one for one in runs if "shape" in one):
+        for name, shape in run["shape"]["per_detector"].items():
+            peaks = run["peaks"]["per_detector"].get(name, {})
+            position = peaks.get("position_error_kev")
+            rows.append(
+                f"| {name} | {shape['cosine']:.4f} | {shape['nmse_db']:.1f} dB | "
+                f"{'' if position is None else f'{position:.2f} keV'} | "
+                f"{_part(peaks.get('ratio_error'))} | "
+                f"{_part(run.get('attenuation', {}).get('error'))} |"
+            )
+    rows.append("")
+    last = runs[-1]
+    speed = {
+        "Photons into a 3-inch crystal, two cores": f"{last['histories_per_second']:,.0f}/s",
+        "Response of 50 energies and 400,000 photons each": f"{last['response_seconds']:.1f} s",
+        "Spectra drawn, responses known": f"{last['spectra_per_second']:,.0f}/s",
+    }
+    for run in runs:
+        if "transfer" in run:
+            ours, theirs = (run["transfer"][key]["micro_f1"] for key in ("ours", "shipped"))
+            taught = "Measured sets found, taught by our simulation (by that of the data): micro-F1"
+            speed[taught] = f"{ours:.3f} ({theirs:.3f})"
+    rows += ["| figure | |", "|---|--:|"]
+    rows += [f"| {name} | {value} |" for name, value in speed.items()]
+    return "\n" + "\n".join(rows) + "\n\n"
+
+
+def _part(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
+
+
 def fill(page: Path, text: str, kind: str = "") -> None:
     """Put the tables between the marks of a page."""
     old = page.read_text(encoding="utf-8")
@@ -256,12 +294,19 @@ def fill(page: Path, text: str, kind: str = "") -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:
-        sys.exit("usage: python docs/fill_figures.py bench.json [steel.json]")
+        sys.exit("usage: python docs/fill_figures.py bench.json [steel.json simulator.json ...]")
+    simulated = []
     for given in sys.argv[1:]:
         numbers = json.loads(Path(given).read_text(encoding="utf-8"))
+        if "histories_per_second" in numbers:
+            simulated.append(numbers)
+            continue
         if "multi" in numbers:
             filled, kind = steel_tables(numbers), "steel "
         else:
             filled, kind = tables(numbers), ""
         for one in PAGES:
             fill(one, filled, kind)
+    if simulated:
+        for one in PAGES:
+            fill(one, simulator_tables(simulated), "simulator ")
