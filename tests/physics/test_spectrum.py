@@ -137,6 +137,30 @@ def test_counts_add_up_over_lines() -> None:
     np.testing.assert_allclose(whole, sum(parts), rtol=1e-6, atol=1e-15)
 
 
+def test_counts_add_up_over_bins_of_low_and_high_energy() -> None:
+    nothing = np.zeros(PHOTON_ENERGIES.size)
+    parts = []
+    for energy in (150.0, 999.0, 1003.0, 2900.0, 3100.0, 9990.0):
+        one = nothing.copy()
+        one[np.searchsorted(PHOTON_EDGES, energy) - 1] = 1e3 / energy
+        parts.append(Flux(np.zeros(0), np.zeros(0), one, 0.5 * one))
+    front, around = (sum(getattr(one, name) for one in parts) for name in ("front", "around"))
+    whole = Flux(np.zeros(0), np.zeros(0), np.asarray(front), np.asarray(around))
+    each = [detector_counts(one, DETECTOR, distance=100.0) for one in parts]
+    assert all(counts.sum() > 0.0 for counts in each)
+    np.testing.assert_allclose(
+        detector_counts(whole, DETECTOR, distance=100.0), sum(each), rtol=1e-9, atol=1e-12
+    )
+
+
+def test_so_many_lines_that_they_are_done_in_parts_are_all_counted() -> None:
+    # 600 lines of one energy, more than fit into one block, are as good as one of 600 photons.
+    fine = replace(BARE, axis=Axis.regular(0.0, 1500.0, 3000))
+    many = detector_counts(of_lines([661.657] * 600, [1.0] * 600), fine, distance=500.0)
+    one = detector_counts(of_lines([661.657], [600.0]), fine, distance=500.0)
+    np.testing.assert_allclose(many, one, rtol=1e-9, atol=1e-12)
+
+
 @settings(max_examples=10)
 @given(gain=st.floats(0.9, 1.1))
 def test_another_axis_counts_the_same_photons(gain: float) -> None:

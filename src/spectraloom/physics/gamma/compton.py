@@ -58,8 +58,8 @@ def scattered_fractions(energy: npt.ArrayLike, edges: npt.ArrayLike) -> FloatArr
     ----------
     energy : array_like, shape (n,)
         Photon energies before scattering, keV.
-    edges : array_like, shape (n_bins + 1,)
-        Increasing bin edges, keV, above zero.
+    edges : array_like, shape (n_bins + 1,) or (n, n_bins + 1)
+        Increasing bin edges, keV, above zero; the same for all photons or for each its own.
 
     Returns
     -------

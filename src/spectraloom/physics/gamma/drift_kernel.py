@@ -7,7 +7,7 @@ from numba import njit
 from spectraloom._typing import FloatArray
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def move(
     rates: FloatArray, edges: FloatArray, gains: FloatArray, offsets: FloatArray, moved: FloatArray
 ) -> None:

@@ -16,13 +16,16 @@ Knoll, G. F. (2010), Radiation Detection and Measurement, 4th ed., chapters 4.VI
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 from scipy.fft import irfft, next_fast_len, rfft
 
-from spectraloom._typing import FloatArray
+from spectraloom._typing import FloatArray, IntArray
 from spectraloom.data import Axis
-from spectraloom.data.overlap import overlap_rebin
+from spectraloom.data.overlap import add_pieces, overlap_pieces
 from spectraloom.errors import AxisError, DataError
 
 _MOST_PILE_UP = 5.0
@@ -130,35 +133,62 @@ def recorded(
     return np.asarray(shapes * live[:, np.newaxis]).reshape(given.shape)
 
 
-def _sums(
-    rows: FloatArray, totals: FloatArray, joining: FloatArray, edges: FloatArray
-) -> FloatArray:
-    """Rates of sums of two and more pulses per channel, shape (n, n_channels)."""
+class _Cells(NamedTuple):
+    """Cells on which energies add up: their edges are whole multiples of their width."""
+
+    into: tuple[IntArray, IntArray, FloatArray]  # pieces of channels in cells
+    back: tuple[IntArray, IntArray, FloatArray]  # pieces of cells in channels
+    n: int
+    below: int  # cells by which the sum of two first cells lies below the first cell ...
+    above: int  # ... or above it
+
+
+@lru_cache(maxsize=4)
+def _cells(stored: bytes) -> _Cells:
+    edges = np.frombuffer(stored)
     low, high = edges[0], edges[-1]
     width = max(np.diff(edges).min() / _CELLS_PER_CHANNEL, (high - low) / _MOST_CELLS)
     # Cells are centred on whole multiples of their width, where sums of two centres lie again.
     first, last = round(low / width), round(high / width)
     cells = width * (np.arange(first, last + 2) - 0.5)
     cells[0], cells[-1] = min(cells[0], low), max(cells[-1], high)
-    pulses = overlap_rebin(rows, edges, cells)
-    # Cells by which the sum of two first cells lies below the first cell, or above it.
-    below, above, n = max(-first, 0), max(first, 0), pulses.shape[1]
+    return _Cells(
+        overlap_pieces(edges, cells),
+        overlap_pieces(cells, edges),
+        len(cells) - 1,
+        max(-first, 0),
+        max(first, 0),
+    )
+
+
+def _sums(
+    rows: FloatArray, totals: FloatArray, joining: FloatArray, edges: FloatArray
+) -> FloatArray:
+    """Rates of sums of two and more pulses per channel, shape (n, n_channels)."""
+    into, back, n, below, above = _cells(np.asarray(edges, dtype=np.float64).tobytes())
+    n_channels = rows.shape[1]
+    # The highest rates come first: the rows that need sums of so many pulses are the first ones.
+    order = np.argsort(-joining, kind="stable")
+    joining, totals = joining[order], totals[order]
+    pulses = add_pieces(rows[order], into, n_channels, n)
     length = next_fast_len(2 * n, real=True)
     shape = rfft(pulses / np.where(totals > 0, totals, 1.0)[:, np.newaxis], length)
-    summed, term, order = np.zeros_like(pulses), pulses, 0
+    summed, term, number = np.zeros_like(pulses), pulses, 0
     chance = np.exp(-joining)
     left = -np.expm1(-joining)  # of the pulses that others join
-    while left.max() > _LEAST_SHARE:
-        order += 1
-        chance = chance * joining / order
-        left = left - chance
+    while (some := int(np.searchsorted(-left, -_LEAST_SHARE))) > 0:
+        number += 1
+        joining, chance = joining[:some], chance[:some] * joining[:some] / number
+        left = left[:some] - chance
         # The convolution begins at twice the first cell; only what lies on the axis is kept.
-        whole = irfft(rfft(term, length) * shape, length)[:, : 2 * n - 1]
-        term = np.zeros_like(pulses)
+        whole = irfft(rfft(term[:some], length) * shape[:some], length)
+        term = np.zeros((some, n))
         kept = whole[:, below : below + max(n - above, 0)]
         term[:, above : above + kept.shape[1]] = np.maximum(kept, 0.0)
-        summed += chance[:, np.newaxis] * term
-    return overlap_rebin(summed, cells, edges)
+        summed[:some] += chance[:, np.newaxis] * term
+    found = np.empty_like(rows)
+    found[order] = add_pieces(summed, back, n, n_channels)
+    return found
 
 
 def _require_rates(rates: FloatArray) -> None:

@@ -1,14 +1,15 @@
 """Expected spectra: photons at a detector, deposits in its crystal, counts in its channels.
 
 The parts that take long, photons through the surroundings of a source and deposits in the
-crystal, are remembered. The rest are products of matrices: milliseconds for a nuclide.
+crystal, are remembered. The rest are products of matrices, which are kept for the detectors and
+lines used last: a millisecond or two for a nuclide.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -20,7 +21,11 @@ from spectraloom.physics.gamma.background import (
     Background,
     background_flux,
 )
-from spectraloom.physics.gamma.compton import scattered_energy, scattered_fractions
+from spectraloom.physics.gamma.compton import (
+    ELECTRON_REST_ENERGY,
+    scattered_energy,
+    scattered_fractions,
+)
 from spectraloom.physics.gamma.crystal import Crystal, Layer
 from spectraloom.physics.gamma.detector import GammaDetector
 from spectraloom.physics.gamma.emission import EmissionLines
@@ -38,8 +43,17 @@ _LEAST_INTENSITY = 1e-4  # photons per decay; weaker lines drown
 _LOWEST_LINE = 10.0  # keV; softer photons stay in the window of any detector
 _REACH = 8.0  # standard deviations beyond which a Gaussian is nothing
 _BLOCK = 128  # columns folded at a time
+_PEAKS = 16  # peaks folded at a time
 _FINEST = 0.25  # keV
 _LEAST_PASSING = 1e-5
+# No photon keeps more than the rest energy of an electron when it is scattered by 90 degrees.
+_N_BACKWARD = int(np.searchsorted(PHOTON_EDGES, ELECTRON_REST_ENERGY))
+# Responses to bins are kept up to 1, 3 or 10 MeV: 2, 6 or 13 MB each.
+_PARTS_OF_BINS = tuple(int(np.searchsorted(PHOTON_EDGES, top)) for top in (1e3, 3e3, 1e4))
+_N_RESPONSES = 12
+# Responses to lines are kept in blocks of at most so many numbers, 4 MB each.
+_LARGEST_BLOCK = 1 << 19
+_N_BLOCKS = 24
 
 
 def expected_counts(
@@ -78,7 +92,7 @@ def expected_counts(
     return detector_counts(flux, detector, distance=around.distance)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def expected_spectrum(
     name: str, detector: GammaDetector, absorber: Absorber | None = None
 ) -> FloatArray:
@@ -165,7 +179,7 @@ def source_lines(source: str | EmissionLines) -> EmissionLines:
     return strong
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def background_rates(detector: GammaDetector) -> dict[str, FloatArray]:
     """What a detector counts of each part of the natural background.
 
@@ -184,7 +198,7 @@ def background_rates(detector: GammaDetector) -> dict[str, FloatArray]:
     for component in BACKGROUND_COMPONENTS:
         flux = background_flux(component)
         rates = _line_counts(detector, "around", flux.energies, flux.direct)
-        rates += _bin_counts(detector, "around", flux.around)
+        rates += _folded_coarse(detector) @ _bin_deposits(detector.crystal, "around", flux.around)
         rates.flags.writeable = False
         found[component] = rates
     return found
@@ -212,11 +226,13 @@ def detector_counts(flux: Flux, detector: GammaDetector, *, distance: float) -> 
     DataError
         If an energy is above those of the tables.
     """
-    incidence, weakened = from_where(detector.crystal, distance)
-    counts = _line_counts(detector, incidence, flux.energies, flux.direct)
-    counts += _bin_counts(detector, incidence, flux.front)
+    crystal = detector.crystal
+    incidence, weakened = from_where(crystal, distance)
+    counts = weakened * _line_counts(detector, incidence, flux.energies, flux.direct)
     around = flux.around + detector.backscatter * turned_back(flux)
-    return np.asarray(weakened * counts + _bin_counts(detector, "around", around))
+    deposits = weakened * _bin_deposits(crystal, incidence, flux.front)
+    deposits += _bin_deposits(crystal, "around", around)
+    return np.asarray(counts + _folded_coarse(detector) @ deposits)
 
 
 def turned_back(flux: Flux) -> FloatArray:
@@ -233,21 +249,41 @@ def turned_back(flux: Flux) -> FloatArray:
         Photons per bin of ``PHOTON_EDGES``, as many as come from the front (Klein and Nishina,
         free electrons).
     """
-    return np.asarray(flux.direct @ _backward(flux.energies) + flux.front @ _backward_of_bins())
+    turned = np.zeros(len(PHOTON_ENERGIES))
+    last = _end(flux.front)
+    turned[:_N_BACKWARD] = flux.direct @ _backward_of_lines(_key(flux.energies))
+    turned[:_N_BACKWARD] += flux.front[:last] @ _backward_of_bins()[:last]
+    return turned
 
 
 def _backward(energies: FloatArray) -> FloatArray:
-    shares = np.empty((len(energies), len(PHOTON_ENERGIES)))
-    for row, energy in enumerate(energies):
-        # The bin that holds the energy of 90 degrees is cut there, not taken whole.
-        edges = np.clip(PHOTON_EDGES, 1e-3, scattered_energy(energy, 0.0))
-        shares[row] = scattered_fractions(energy, edges)[0]
+    """Where photons go that are turned back, shape (n, _N_BACKWARD)."""
+    # The bin that holds the energy of 90 degrees is cut there, not taken whole.
+    sideways = scattered_energy(energies, 0.0)[:, np.newaxis]
+    edges = np.clip(PHOTON_EDGES[: _N_BACKWARD + 1], 1e-3, sideways)
+    shares = scattered_fractions(energies, edges)
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+
+@lru_cache(maxsize=32)
+def _backward_of_lines(energies: bytes) -> FloatArray:
+    return _backward(np.frombuffer(energies))
 
 
 @lru_cache(maxsize=1)
 def _backward_of_bins() -> FloatArray:
     return _backward(PHOTON_ENERGIES)
+
+
+def _key(energies: FloatArray) -> bytes:
+    """Energies as something to remember a result by."""
+    return np.asarray(energies, dtype=np.float64).tobytes()
+
+
+def _end(photons: FloatArray) -> int:
+    """Number of bins up to the last that holds photons."""
+    filled = np.flatnonzero(photons)
+    return int(filled[-1]) + 1 if filled.size else 0
 
 
 def from_where(crystal: Crystal, distance: float) -> tuple[Incidence, float]:
@@ -267,45 +303,79 @@ def from_where(crystal: Crystal, distance: float) -> tuple[Incidence, float]:
     return "front", (distance / (distance + 0.5 * size[-1])) ** 2
 
 
+class _LineResponse(NamedTuple):
+    """What one photon per cm2 of each line leaves in a detector."""
+
+    peaks: FloatArray  # (n_lines, n_channels) counts
+    continuum: FloatArray  # (n_lines, n_bins) deposits in `_fine_edges`
+
+
 def _line_counts(
     detector: GammaDetector, incidence: Incidence, energies: FloatArray, photons: FloatArray
 ) -> FloatArray:
     """Counts of lines: peaks where they are, what is between them by bins."""
-    edges = _fine_edges(detector)
     seen = np.flatnonzero(photons > 0)
-    deposits = response_matrix(detector.crystal, incidence).deposits(energies[seen], edges)
-    counts = _folded_bins(detector) @ (deposits.continuum @ photons[seen])
-    peaks = (deposits.areas * photons[seen]).ravel()
-    at = deposits.energies.ravel()
-    there = np.flatnonzero((peaks > 0) & (at > 0))
-    there = there[np.argsort(at[there])]
-    return np.asarray(counts + _folded_lines(detector, at[there], peaks[there]))
+    energies, photons = energies[seen], photons[seen]
+    folded = _folded_bins(detector)
+    counts, deposits = (np.zeros(n) for n in folded.shape)
+    step = max(1, _LARGEST_BLOCK // sum(folded.shape))
+    for first in range(0, len(seen), step):
+        some = slice(first, first + step)
+        response = _line_response(detector, incidence, _key(energies[some]))
+        counts += photons[some] @ response.peaks
+        deposits += photons[some] @ response.continuum
+    return np.asarray(counts + folded @ deposits)
 
 
-def _bin_counts(detector: GammaDetector, incidence: Incidence, photons: FloatArray) -> FloatArray:
-    """Counts of photons given per bin of ``PHOTON_EDGES``."""
-    if not photons.any():
-        return np.zeros(detector.axis.n_channels)
-    deposits = _deposits_of_bins(detector.crystal, incidence) @ photons
-    return np.asarray(_folded_coarse(detector) @ deposits)
+@lru_cache(maxsize=_N_BLOCKS)
+def _line_response(detector: GammaDetector, incidence: Incidence, lines: bytes) -> _LineResponse:
+    response = response_matrix(detector.crystal, incidence)
+    deposits = response.deposits(np.frombuffer(lines), _fine_edges(detector))
+    peaks = np.zeros((deposits.areas.shape[1], detector.axis.n_channels))
+    # Peaks of all lines by rising energy: those folded at once so reach few channels.
+    kind, line = np.nonzero((deposits.areas > 0) & (deposits.energies > 0))
+    order = np.argsort(deposits.energies[kind, line], kind="stable")
+    kind, line = kind[order], line[order]
+    at, areas = deposits.energies[kind, line], deposits.areas[kind, line]
+    for first in range(0, len(at), _PEAKS):
+        some = slice(first, first + _PEAKS)
+        reached = _within_reach(detector, at[some])
+        if reached.stop > reached.start:
+            counts = (_only(detector, reached).fold_lines(at[some]) * areas[some]).T
+            for one, row in zip(line[some], counts, strict=True):
+                peaks[one, reached] += row
+    return _LineResponse(peaks, np.ascontiguousarray(deposits.continuum.T))
 
 
-@lru_cache(maxsize=16)
-def _deposits_of_bins(crystal: Crystal, incidence: Incidence) -> FloatArray:
-    """Deposits of one photon per cm2 in each bin, shape (n_bins, n_bins) on ``PHOTON_EDGES``."""
+def _bin_deposits(crystal: Crystal, incidence: Incidence, photons: FloatArray) -> FloatArray:
+    """Deposits of photons, both in bins of ``PHOTON_EDGES``."""
+    deposits = np.zeros(len(PHOTON_ENERGIES))
+    last = _end(photons)
+    if last:
+        # Photons deposit no more than they have: bins above the last of them take no part.
+        part = min(n for n in _PARTS_OF_BINS if n >= last)
+        deposits[:part] = photons[:last] @ _deposits_of_bins(crystal, incidence, part)[:last]
+    return deposits
+
+
+@lru_cache(maxsize=_N_RESPONSES)
+def _deposits_of_bins(crystal: Crystal, incidence: Incidence, n: int) -> FloatArray:
+    """Deposits of one photon per cm2 in each of the first bins of ``PHOTON_EDGES``.
+
+    Returns an array of shape (n photon bins, n deposit bins).
+    """
     response = response_matrix(crystal, incidence)
-    within = response.energies[-1] >= PHOTON_ENERGIES
-    energies = PHOTON_ENERGIES[within]
-    deposits = response.deposits(energies, PHOTON_EDGES)
-    matrix = np.zeros((len(PHOTON_ENERGIES), len(PHOTON_ENERGIES)))
-    matrix[:, within] = deposits.continuum
-    half = 0.5 * np.diff(PHOTON_EDGES)[within]
-    columns = np.flatnonzero(within)
+    edges, energies = PHOTON_EDGES[: n + 1], PHOTON_ENERGIES[:n]
+    energies = energies[energies <= response.energies[-1]]
+    deposits = response.deposits(energies, edges)
+    matrix = np.zeros((n, n))
+    matrix[: len(energies)] = deposits.continuum.T
+    half = 0.5 * np.diff(edges)[: len(energies)]
     for at, areas, moving in zip(deposits.energies, deposits.areas, response.moving, strict=True):
         # Lines that move with the photon are as wide as its bin.
-        width = np.where(moving > 0, half, 1e-3)
-        inner = np.clip(PHOTON_EDGES[:, np.newaxis], at - width, at + width)
-        matrix[:, columns] += np.diff((inner - at) / (2.0 * width), axis=0) * areas
+        width = np.where(moving > 0, half, 1e-3)[:, np.newaxis]
+        inner = np.clip(edges, at[:, np.newaxis] - width, at[:, np.newaxis] + width)
+        matrix[: len(energies)] += np.diff(inner, axis=1) * (areas[:, np.newaxis] / (2.0 * width))
     return matrix
 
 
@@ -346,25 +416,13 @@ def _folded(detector: GammaDetector, edges: FloatArray) -> csr_array:
         if reached.stop > reached.start:
             dense = _only(detector, reached).fold_bins(part)
             row, column = np.nonzero(dense)
-            rows.append(row + reached.start)
-            columns.append(column + first)
+            rows.append((row + reached.start).astype(np.int32))
+            columns.append((column + first).astype(np.int32))
             shares.append(dense[row, column])
     if not rows:
         return csr_array((detector.axis.n_channels, len(edges) - 1))
     entries = np.concatenate(shares), (np.concatenate(rows), np.concatenate(columns))
     return csr_array(entries, shape=(detector.axis.n_channels, len(edges) - 1))
-
-
-def _folded_lines(detector: GammaDetector, energies: FloatArray, counts: FloatArray) -> FloatArray:
-    """Counts of sharp deposits, by increasing energy, in all channels."""
-    found = np.zeros(detector.axis.n_channels)
-    for first in range(0, len(energies), _BLOCK):
-        part = slice(first, first + _BLOCK)
-        reached = _within_reach(detector, energies[part])
-        if reached.stop > reached.start:
-            shares = _only(detector, reached).fold_lines(energies[part])
-            found[reached] += shares @ counts[part]
-    return found
 
 
 def _within_reach(detector: GammaDetector, energies: FloatArray) -> slice:
