@@ -251,8 +251,8 @@ def turned_back(flux: Flux) -> FloatArray:
     """
     turned = np.zeros(len(PHOTON_ENERGIES))
     last = _end(flux.front)
-    turned[:_N_BACKWARD] = flux.direct @ _backward_of_lines(_key(flux.energies))
-    turned[:_N_BACKWARD] += flux.front[:last] @ _backward_of_bins()[:last]
+    turned[:_N_BACKWARD] = _weighted(flux.direct, _backward_of_lines(_key(flux.energies)))
+    turned[:_N_BACKWARD] += _weighted(flux.front[:last], _backward_of_bins()[:last])
     return turned
 
 
@@ -278,6 +278,12 @@ def _backward_of_bins() -> FloatArray:
 def _key(energies: FloatArray) -> bytes:
     """Energies as something to remember a result by."""
     return np.asarray(energies, dtype=np.float64).tobytes()
+
+
+def _weighted(photons: FloatArray, responses: FloatArray) -> FloatArray:
+    """Sum of responses (n, m), each times its number of photons (n,)."""
+    # A product of matrices would wake threads for less than they cost, and round as they divide it.
+    return np.asarray(np.einsum("i,ij->j", photons, responses))
 
 
 def _end(photons: FloatArray) -> int:
@@ -322,8 +328,8 @@ def _line_counts(
     for first in range(0, len(seen), step):
         some = slice(first, first + step)
         response = _line_response(detector, incidence, _key(energies[some]))
-        counts += photons[some] @ response.peaks
-        deposits += photons[some] @ response.continuum
+        counts += _weighted(photons[some], response.peaks)
+        deposits += _weighted(photons[some], response.continuum)
     return np.asarray(counts + folded @ deposits)
 
 
@@ -354,7 +360,8 @@ def _bin_deposits(crystal: Crystal, incidence: Incidence, photons: FloatArray) -
     if last:
         # Photons deposit no more than they have: bins above the last of them take no part.
         part = min(n for n in _PARTS_OF_BINS if n >= last)
-        deposits[:part] = photons[:last] @ _deposits_of_bins(crystal, incidence, part)[:last]
+        responses = _deposits_of_bins(crystal, incidence, part)[:last]
+        deposits[:part] = _weighted(photons[:last], responses)
     return deposits
 
 
