@@ -57,6 +57,19 @@ def test_noise_adds_in_quadrature() -> None:
     assert float(detector.sigma(100.0)) == pytest.approx(float(detector.fwhm(100.0)) / 2.354820)
 
 
+def test_a_bend_changes_the_exponent_with_energy() -> None:
+    plain = GammaDetector("d", AXIS, fwhm_exponent=0.6)
+    bent = GammaDetector("d", AXIS, fwhm_exponent=0.6, fwhm_bend=-0.05)
+    assert bent.fwhm(661.657) == pytest.approx(plain.fwhm(661.657))
+    # The slope of its logarithm is the exponent and twice the bend for each factor e.
+    at = 661.657 * np.exp(-1.5)
+    near = np.log(bent.fwhm([0.999 * at, 1.001 * at]))
+    slope = np.diff(near)[0] / np.log(1.001 / 0.999)
+    assert slope == pytest.approx(0.6 + 2.0 * 0.05 * 1.5, abs=1e-6)
+    with pytest.raises(DataError, match="fwhm_bend"):
+        GammaDetector("d", AXIS, fwhm_bend=0.5)
+
+
 LIGHT = ((20.0, 1.15), (60.0, 1.12), (662.0, 1.0), (2600.0, 0.97))
 
 

@@ -17,6 +17,7 @@ CAESIUM_LINE = 661.657
 """keV; the line at which resolutions are quoted."""
 
 _FWHM_PER_SIGMA = float(2.0 * np.sqrt(2.0 * np.log(2.0)))
+_MOST_BEND = 0.3
 
 
 PHOTOMULTIPLIER: tuple[Layer, ...] = (("Al", 0.1), ("glass", 0.6))
@@ -31,11 +32,12 @@ class GammaDetector:
 
     The full width at half maximum at energy E (keV) is
 
-        fwhm(E)^2 = noise^2 + (fwhm_662 * 661.657 * (E / 661.657)^fwhm_exponent)^2
+        fwhm(E)^2 = noise^2 + (fwhm_662 * 661.657 * r^(fwhm_exponent + fwhm_bend * ln r))^2,
 
-    and a deposit of energy E is counted around ``apparent(E)``, E times its relative light. The
-    axis measures that apparent energy. A calibration by peaks, as it is done with a real detector,
-    absorbs most of it: leave `light` empty if the axis comes from such a calibration.
+    with r = E / 661.657, and a deposit of energy E is counted around ``apparent(E)``, E times its
+    relative light. The axis measures that apparent energy. A calibration by peaks, as it is done
+    with a real detector, absorbs most of it: leave `light` empty if the axis comes from such a
+    calibration.
 
     Parameters
     ----------
@@ -67,6 +69,9 @@ class GammaDetector:
         :mod:`spectraloom.physics.gamma.electronics`.
     pile_up_time : float
         Seconds after a pulse in which the energy of another is added to it.
+    fwhm_bend : float
+        Change of the exponent with the logarithm of energy. Negative where widths fall faster
+        towards low energies than they rise towards high ones, as those of many scintillators do.
 
     Raises
     ------
@@ -86,6 +91,7 @@ class GammaDetector:
     backscatter: float = 0.06
     dead_time: float = 0.0
     pile_up_time: float = 0.0
+    fwhm_bend: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.axis.binned or (self.axis.quantity, self.axis.unit) != ("energy", "keV"):
@@ -100,6 +106,11 @@ class GammaDetector:
         for name in ("fwhm_exponent", "noise", "backscatter", "dead_time", "pile_up_time"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise DataError(f"{name} is a number of zero or more, got {getattr(self, name):g}")
+        if not abs(self.fwhm_bend) <= _MOST_BEND:
+            raise DataError(
+                f"fwhm_bend is a number between -{_MOST_BEND:g} and {_MOST_BEND:g}, "
+                f"got {self.fwhm_bend:g}"
+            )
         object.__setattr__(self, "light", _light_points(self.light))
 
     def apparent(self, energy: npt.ArrayLike) -> FloatArray:
@@ -116,7 +127,8 @@ class GammaDetector:
         Below 1 keV the width at 1 keV is used.
         """
         ratio = np.maximum(np.asarray(energy, dtype=np.float64), 1.0) / CAESIUM_LINE
-        light = self.fwhm_662 * CAESIUM_LINE * ratio**self.fwhm_exponent
+        exponent = self.fwhm_exponent + self.fwhm_bend * np.log(ratio)
+        light = self.fwhm_662 * CAESIUM_LINE * ratio**exponent
         return np.asarray(np.hypot(self.noise, light))
 
     def sigma(self, energy: npt.ArrayLike) -> FloatArray:
