@@ -12,10 +12,11 @@ import pytest
 
 from spectraloom.data import Axis, Spectra
 from spectraloom.errors import DataError
-from spectraloom.evaluate import run_simulator_benchmark, simulator, simulator_fit
+from spectraloom.evaluate import run_simulator_benchmark, simulator, simulator_search
 from spectraloom.evaluate.simulator_data import ReferenceSpectrum
-from spectraloom.evaluate.simulator_fit import FittedSimulator, fit_simulator, shape_error
+from spectraloom.evaluate.simulator_fit import FittedSimulator, shape_error
 from spectraloom.evaluate.simulator_model import Arrangement, deposited, folded
+from spectraloom.evaluate.simulator_search import fit_simulator
 from spectraloom.io import read_groups
 from spectraloom.physics.gamma import GammaDetector
 from spectraloom.physics.gamma.crystal import Crystal
@@ -30,12 +31,15 @@ ARRANGEMENT = Arrangement(Crystal(), Surroundings(distance=50.0), histories=1500
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Few photons, and nothing tried but what the spectra were made with."""
     monkeypatch.setenv(CACHE_DIR_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(simulator_fit, "_MATERIALS", {"NaI": (0.06, 0.08)})
-    monkeypatch.setattr(simulator_fit, "_SIZES", (7.62,))
-    monkeypatch.setattr(simulator_fit, "_MOVES", ())
-    monkeypatch.setattr(simulator_fit, "_FLOOR", ("concrete", 400.0))
-    monkeypatch.setattr(simulator_fit, "_SEARCH_HISTORIES", 1500)
-    monkeypatch.setattr(simulator_fit, "_FINAL_HISTORIES", 1500)
+    monkeypatch.setattr(simulator_search, "_MATERIALS", {"NaI": (0.045, 0.2)})
+    monkeypatch.setattr(simulator_search, "_WIDTHS", (0.03, 0.06, 0.09))
+    monkeypatch.setattr(simulator_search, "_WINDOWS", (0.05,))
+    monkeypatch.setattr(simulator_search, "_SIZES", (7.62,))
+    monkeypatch.setattr(simulator_search, "_DISTANCES", ())
+    monkeypatch.setattr(simulator_search, "_MOVES", ())
+    monkeypatch.setattr(simulator_search, "_FLOOR", ("concrete", 400.0))
+    monkeypatch.setattr(simulator_search, "_SEARCH_HISTORIES", 1500)
+    monkeypatch.setattr(simulator_search, "_FINAL_HISTORIES", 1500)
 
     def counts(self: FittedSimulator, one: ReferenceSpectrum) -> np.ndarray:
         return folded(deposited(one, self.arrangement), self.detector, self.weights)

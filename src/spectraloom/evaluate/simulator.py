@@ -19,12 +19,11 @@ from spectraloom.evaluate.simulator_data import (
 )
 from spectraloom.evaluate.simulator_fit import (
     FittedSimulator,
-    fit_simulator,
     judged_channels,
-    peaks_of,
     shape_error,
 )
 from spectraloom.evaluate.simulator_peaks import Peaks
+from spectraloom.evaluate.simulator_search import fit_simulator
 from spectraloom.evaluate.simulator_speed import measure_simulator
 from spectraloom.evaluate.simulator_transfer import judge_transfer
 
@@ -170,12 +169,7 @@ def _judge_spectrum(one: ReferenceSpectrum, fitted: FittedSimulator, detector: s
         "noise_limit_db": _decibel(float(one.variance[judged].sum()) / squares),
         "counts": float(counts.sum()),
     }
-    return _Judged(
-        one,
-        shape,
-        peaks_of(one, scale * expected, fitted.values, fitted.detector, fitted.axis),
-        scale,
-    )
+    return _Judged(one, shape, fitted.peaks(one, scale * expected), scale)
 
 
 def _decibel(error: float) -> float:

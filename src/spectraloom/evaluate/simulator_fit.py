@@ -2,50 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import least_squares
+from scipy.optimize import least_squares, minimize_scalar
 
 from spectraloom._typing import BoolArray, FloatArray, IntArray
 from spectraloom.data import Axis
-from spectraloom.errors import DataError
 from spectraloom.evaluate.simulator_data import LOWEST_ENERGY, ReferenceSpectrum, judged_lines
 from spectraloom.evaluate.simulator_model import Arrangement, behind_steel, deposited, folded
-from spectraloom.evaluate.simulator_peaks import Peaks, compare_peaks
+from spectraloom.evaluate.simulator_peaks import (
+    WELL_COUNTED,
+    Peak,
+    Peaks,
+    ResolvedLine,
+    clear_peaks,
+    compare_peaks,
+)
 from spectraloom.physics.gamma import GammaDetector
 from spectraloom.physics.gamma.crystal import Crystal
 from spectraloom.physics.gamma.detector import CAESIUM_LINE
 from spectraloom.physics.gamma.spectrum import expected_counts
 
-Progress = Callable[[float, str], None]
-
 _LIGHT_ENERGIES = np.array([20, 40, 70, 120, 200, 350, 661.657, 1000, 1500, 2100, 3000])
-
-# Crystals, and widths at 662 keV (as a fraction) that detectors of them have.
-_MATERIALS = {
-    "NaI": (0.06, 0.075, 0.09),
-    "CsI": (0.065, 0.08, 0.1),
-    "LaBr3": (0.025, 0.035),
-    "CZT": (0.01, 0.02),
-    "HPGe": (0.0018, 0.003),
-}
-# A calibration takes most of it up: what is left of a factor e in energy, and its square.
-_LIGHT_SPREAD, _OFFSET_SPREAD = 0.02, 3.0  # keV
-_PROPORTIONAL = 1e-4  # spread of light that does not bend
-_WORTH = 0.7  # of the misfit that light must leave to be bent
-_STRENGTH = 0.01  # of these beliefs, in units of the error of a shape
 _CHANNELS_PER_WIDTH = 6.0
 _LEAST_INTENSITY = 0.002  # photons per decay of a line that is looked for
-_FAR = 1.5  # times the least misfit
-_SIZES = (1.2, 3.8, 7.62)  # cm, to start from
-_DISTANCES = (40.0, 16.0)  # cm, beside that of Surroundings()
-_FLOOR = ("concrete", 100.0)
-_STEPS = (1.6, 1.25)  # factors that lengths are tried with
-_SEARCH_HISTORIES, _FINAL_HISTORIES = 20_000, 400_000
-_LENGTHS = {"window": (0.005, 2.0), "size": (0.3, 20.0), "distance": (5.0, 200.0)}
+_STRENGTH = 0.01  # of beliefs, in units of the error of a shape
+_FIT_UNCERTAIN = 0.1  # of the area of a peak that is fitted
+_RATIO_ERROR = 0.02  # of a ratio, beside that of counting
+_PEAK_ERROR = 0.03  # of positions and widths, as a fraction of the width
+# Errors of shapes and of ratios of peaks (squared) below which nothing is gained.
+_LEAST_MISFIT, _LEAST_RATIOS = 1e-4, 1e-3
+
+
+class Parameters(NamedTuple):
+    """What is fitted by least squares.
+
+    Attributes
+    ----------
+    gain, offset : float
+        Apparent energy (keV) to what the axis says.
+    width, exponent, bend, noise : float
+        Resolution, as :class:`~spectraloom.physics.gamma.GammaDetector` has it.
+    slope, curvature : float
+        Of relative light against the logarithm of energy over 662 keV.
+    backscatter : float
+        Photons turned back.
+    """
+
+    gain: float = 1.0
+    offset: float = 0.0
+    width: float = 0.07
+    exponent: float = 0.57
+    bend: float = 0.0
+    noise: float = 0.5
+    slope: float = 0.0
+    curvature: float = 0.0
+    backscatter: float = 0.05
+
+
+_LOW = Parameters(0.9, -30.0, 0.0005, 0.0, -0.15, 0.0, -0.05, -0.05, 0.0)
+_HIGH = Parameters(1.1, 30.0, 0.3, 1.2, 0.15, 30.0, 0.05, 0.05, 2.0)
+_SCALE = Parameters(0.01, 1.0, 0.005, 0.05, 0.01, 1.0, 0.003, 0.003, 0.02)
+# What the spectra leave open stays where most detectors are: a calibration has taken up most of the
+# light that is not proportional, and of an offset.
+_SPREAD = {"offset": 3.0, "bend": 0.02, "slope": 0.02, "curvature": 0.02}
+# Charge is proportional to energy.
+_PROPORTIONAL = {"HPGe": 1e-5, "CZT": 1e-5}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,8 +82,8 @@ class FittedSimulator:
     ----------
     arrangement : Arrangement
         Crystal and surroundings.
-    values : ndarray, shape (n_values,)
-        The rest; see :meth:`detector` and :meth:`weights`.
+    values : Parameters
+        The rest.
     axis : Axis
         Of the reference spectra.
     misfit : float
@@ -65,41 +91,67 @@ class FittedSimulator:
     ratios : float
         Variance of the logarithms of peak areas, simulation over reference, within a spectrum;
         mean of the spectra fitted that have several peaks.
-    bent : bool
-        Whether the light is not proportional to energy.
     """
 
     arrangement: Arrangement
-    values: FloatArray
+    values: Parameters
     axis: Axis
-    misfit: float
+    misfit: float = np.inf
     ratios: float = 0.0
-    bent: bool = False
 
     @property
     def cost(self) -> float:
-        """What lengths and materials are chosen by: shapes and ratios of peaks."""
-        return self.misfit + self.ratios
+        """What lengths and materials are chosen by.
+
+        Logarithms of both errors, as for normal errors of unknown size: neither drowns the other.
+        Ratios are few, and count half.
+        """
+        return float(
+            np.log(self.misfit + _LEAST_MISFIT) + 0.5 * np.log(self.ratios + _LEAST_RATIOS)
+        )
 
     @property
     def detector(self) -> GammaDetector:
         """Resolution, light and true calibration."""
-        return _detector(self.values, self.axis, self.arrangement.crystal)
+        return detector_of(self.values, self.axis, self.arrangement.crystal)
 
     @property
     def weights(self) -> FloatArray:
         """Of the parts of the photons: one, and those turned back."""
-        return _weights(self.values)
+        return np.array([1.0, self.values.backscatter])
 
     def counts(self, one: ReferenceSpectrum) -> FloatArray:
         """Expected counts per decay of a reference spectrum."""
         around = behind_steel(self.arrangement.surroundings, one.thickness)
         return expected_counts(one.nuclide, self.detector, around)
 
+    def peaks(
+        self, one: ReferenceSpectrum, expected: FloatArray, uncertain: float = WELL_COUNTED
+    ) -> Peaks:
+        """Peaks of a spectrum beside those of its simulation, scaled to as many counts."""
+        extra = np.maximum(one.variance - np.maximum(one.counts, 0.0), 0.0)
+        calibration = self.values.gain, self.values.offset
+        return compare_peaks(
+            self.references(one, uncertain),
+            expected,
+            extra,
+            self.axis,
+            self.detector,
+            calibration,
+        )
+
+    def references(
+        self, one: ReferenceSpectrum, uncertain: float = WELL_COUNTED
+    ) -> dict[ResolvedLine, Peak]:
+        """Peaks of a spectrum that are clear."""
+        plain = replace(self.detector, crystal=Crystal(), backscatter=0.0)
+        calibration = self.values.gain, self.values.offset
+        return _references(one, self.axis, plain, calibration, uncertain)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         crystal, around = self.arrangement.crystal, self.arrangement.surroundings
-        gain, offset, width, exponent, noise = self.values[:5]
+        values = self.values
         return {
             "crystal": crystal.material,
             "size_cm": list(crystal.size),
@@ -108,43 +160,32 @@ class FittedSimulator:
             "dead_layer_cm": crystal.dead_layer,
             "distance_cm": around.distance,
             "floor_cm": list(around.floor) if around.floor else None,
-            "gain": gain,
-            "offset_kev": offset,
-            "fwhm_662": width,
-            "fwhm_exponent": exponent,
-            "noise_kev": noise,
+            "gain": values.gain,
+            "offset_kev": values.offset,
+            "fwhm_662": values.width,
+            "fwhm_exponent": values.exponent,
+            "fwhm_bend": values.bend,
+            "noise_kev": values.noise,
             "light": [list(point) for point in self.detector.light],
-            "backscatter": float(self.values[-1]),
+            "backscatter": values.backscatter,
         }
 
 
-# Values: gain, offset, width, exponent, noise, slope and curvature of light against the logarithm
-# of energy, photons turned back.
-_N_LIGHT = 2
-_FIRST = np.array([1.0, 0.0, 0.07, 0.57, 0.5, *[0.0] * _N_LIGHT, 0.05])
-_LOW = np.array([0.9, -30.0, 0.0005, 0.0, 0.0, *[-0.05] * _N_LIGHT, 0.0])
-_HIGH = np.array([1.1, 30.0, 0.3, 1.0, 30.0, *[0.05] * _N_LIGHT, 2.0])
-_SCALE = np.array([0.01, 1.0, 0.005, 0.05, 1.0, *[0.003] * _N_LIGHT, 0.02])
-
-
-def _detector(values: FloatArray, axis: Axis, crystal: Crystal) -> GammaDetector:
-    gain, offset, width, exponent, noise = values[:5].tolist()
+def detector_of(values: Parameters, axis: Axis, crystal: Crystal) -> GammaDetector:
+    """The detector that has these parameters."""
     x = np.log(_LIGHT_ENERGIES / CAESIUM_LINE)
-    light = 1.0 + values[5] * x + values[6] * x**2
+    light = 1.0 + values.slope * x + values.curvature * x**2
     return GammaDetector(
         "fitted",
-        Axis.from_edges((axis.edges - offset) / gain),
+        Axis.from_edges((axis.edges - values.offset) / values.gain),
         crystal=crystal,
-        fwhm_662=width,
-        fwhm_exponent=exponent,
-        noise=noise,
-        backscatter=float(values[-1]),
+        fwhm_662=values.width,
+        fwhm_exponent=values.exponent,
+        fwhm_bend=values.bend,
+        noise=values.noise,
+        backscatter=values.backscatter,
         light=tuple(zip(_LIGHT_ENERGIES.tolist(), light.tolist(), strict=True)),
     )
-
-
-def _weights(values: FloatArray) -> FloatArray:
-    return np.array([1.0, values[-1]])
 
 
 def judged_channels(axis: Axis) -> BoolArray:
@@ -158,230 +199,173 @@ def shape_error(counts: FloatArray, expected: FloatArray) -> float:
     return float(((counts - scale * expected) ** 2).sum() / (counts @ counts))
 
 
-def fit_simulator(
+def fit_parameters(
     spectra: Sequence[ReferenceSpectrum],
-    axis: Axis,
+    first: FittedSimulator,
+    arrangement: Arrangement | None = None,
     *,
-    progress: Progress | None = None,
+    most: int = 10,
 ) -> FittedSimulator:
-    """Find crystal, surroundings, calibration, resolution and light.
-
-    The squared shape errors of all spectra, and those of the ratios of their peaks, are made small.
-    Resolution, calibration, light and the photons turned back from behind are fitted by least
-    squares; material and lengths, which take a new transport, are tried in turn, each with a larger
-    and a smaller value.
+    """Fit what takes no new transport: the squared shape errors of all spectra are made small.
 
     Parameters
     ----------
     spectra : sequence of ReferenceSpectrum
         Those to fit.
-    axis : Axis
-        Of all of them.
-    progress : callable, optional
-
-    Raises
-    ------
-    DataError
-        If there is no spectrum.
+    first : FittedSimulator
+        Parameters to begin with.
+    arrangement : Arrangement, optional
+        Crystal and surroundings; by default those of `first`.
+    most : int
+        Steps of the fit.
     """
-    if not spectra:
-        raise DataError("a simulator is fitted to one spectrum or more, got none")
-    report = progress or (lambda _fraction, _text: None)
-    report(0.0, "starting the fit")
-    best = _with_light(_start(spectra, axis, report), spectra)
-    for number, step in enumerate(_STEPS):
-        for position, move in enumerate(_MOVES):
-            report(0.2 + 0.3 * (number + position / len(_MOVES)), f"fitting {move.__name__[1:]}")
-            best = _improved(best, spectra, move, step)
-    final = replace(best.arrangement, histories=_FINAL_HISTORIES)
-    report(0.8, "fitting with full statistics")
-    best = _fitted(spectra, axis, final, best.values, 40, best.bent)
-    return best if best.bent else _with_light(best, spectra)
-
-
-def _with_light(best: FittedSimulator, spectra: Sequence[ReferenceSpectrum]) -> FittedSimulator:
-    """Bend the light if that is worth it: what one nuclide asks for may be wrong for others."""
-    bent = _fitted(spectra, best.axis, best.arrangement, best.values, 30, True)
-    return bent if bent.cost < _WORTH * best.cost else best
-
-
-def _start(spectra: Sequence[ReferenceSpectrum], axis: Axis, report: Progress) -> FittedSimulator:
-    """The best of some materials, sizes and surroundings to begin with."""
-    tried = []
-    for material, widths in _MATERIALS.items():
-        arrangement = Arrangement(Crystal(material), histories=_SEARCH_HISTORIES)
-        values = [np.array(_FIRST) for _ in widths]
-        for one, width in zip(values, widths, strict=True):
-            one[2] = width
-        errors = [_misfit(one, spectra, axis, arrangement) for one in values]
-        tried.append((min(errors), arrangement, values[int(np.argmin(errors))]))
-    least = min(error for error, *_ in tried)
-    # A width that is far off cannot be mended; the others are fitted before they are compared.
-    near = [some for some in tried if some[0] < _FAR * least]
-    first = [
-        (_crystal(arrangement, size=(size, size)), guess)
-        for _, arrangement, guess in near
-        for size in _SIZES
-    ]
-    fits = []
-    for number, (arrangement, guess) in enumerate(first):
-        report(0.15 * number / len(first), f"trying {arrangement.crystal.material}")
-        fits.append(_fitted(spectra, axis, arrangement, guess, 10))
-    best = min(fits, key=lambda one: one.cost)
-    report(0.15, "trying distances and a floor")
-    around = best.arrangement.surroundings
-    # Near and far sources are valleys of their own.
-    others = [replace(around, distance=distance) for distance in _DISTANCES]
-    for other in (*others, replace(around, floor=_FLOOR)):
-        arrangement = replace(best.arrangement, surroundings=other)
-        fits.append(_fitted(spectra, axis, arrangement, best.values, 10))
-    return min(fits, key=lambda one: one.cost)
-
-
-Move = Callable[[Arrangement, float], Iterator[Arrangement]]
-
-
-def _crystal(some: Arrangement, **changed: Any) -> Arrangement:
-    return replace(some, crystal=replace(some.crystal, **changed))
-
-
-def _between(value: float, kind: str) -> float:
-    low, high = _LENGTHS[kind]
-    return float(min(max(value, low), high))
-
-
-def _size(some: Arrangement, step: float) -> Iterator[Arrangement]:
-    for factor in (step, 1.0 / step):
-        yield _crystal(
-            some, size=tuple(_between(factor * one, "size") for one in some.crystal.size)
-        )
-
-
-def _length(some: Arrangement, step: float) -> Iterator[Arrangement]:
-    diameter, length = some.crystal.size
-    for factor in (step, 1.0 / step):
-        yield _crystal(some, size=(diameter, _between(factor * length, "size")))
-
-
-def _window(some: Arrangement, step: float) -> Iterator[Arrangement]:
-    made_of, thickness = some.crystal.window[0]
-    for factor in (step**2, step**-2):
-        yield _crystal(some, window=((made_of, _between(factor * thickness, "window")),))
-
-
-def _back(some: Arrangement, step: float) -> Iterator[Arrangement]:
-    now = some.crystal.back[0][1] if some.crystal.back else 0.0
-    for thickness in (step * now, now / step) if now else (0.5, 2.0):
-        yield _crystal(some, back=(("glass", thickness),))
-
-
-def _distance(some: Arrangement, step: float) -> Iterator[Arrangement]:
-    around = some.surroundings
-    for factor in (step**2, step**-2):
-        distance = _between(factor * around.distance, "distance")
-        yield replace(some, surroundings=replace(around, distance=distance))
-
-
-def _floor(some: Arrangement, step: float) -> Iterator[Arrangement]:
-    around = some.surroundings
-    now = around.floor[1] if around.floor else _FLOOR[1] / step
-    for height in (step * now, now / step):
-        yield replace(some, surroundings=replace(around, floor=(_FLOOR[0], height)))
-
-
-_MOVES: tuple[Move, ...] = (_distance, _size, _length, _window, _floor, _back)
-
-
-def _improved(
-    best: FittedSimulator, spectra: Sequence[ReferenceSpectrum], move: Move, step: float
-) -> FittedSimulator:
-    """Go on in one direction as long as it helps."""
-    for number in range(2):
-        while True:
-            arrangement = list(move(best.arrangement, step))[number]
-            if arrangement == best.arrangement:
-                break
-            other = _fitted(spectra, best.axis, arrangement, best.values, 6, best.bent)
-            if other.cost > 0.99 * best.cost:
-                break
-            best = other
-    return best
-
-
-def _fitted(
-    spectra: Sequence[ReferenceSpectrum],
-    axis: Axis,
-    arrangement: Arrangement,
-    first: FloatArray,
-    most: int,
-    bent: bool = False,
-) -> FittedSimulator:
+    arrangement = arrangement or first.arrangement
+    axis, crystal = first.axis, arrangement.crystal
     deposits = [deposited(one, arrangement) for one in spectra]
-    starts = _group_starts(first, axis, arrangement.crystal)
-    grouped = Axis.from_edges(np.append(axis.edges[starts], axis.edges[-1]))
-    judged = judged_channels(grouped)
-    # Groups of n channels weigh so that the sum of squares stays that of channels.
-    weigh = 1.0 / np.sqrt(np.diff(np.append(starts, axis.n_channels)))[judged]
-    targets = [np.add.reduceat(one.counts, starts)[judged] * weigh for one in spectra]
-    targets = [one / np.linalg.norm(one) for one in targets]
+    grouped, targets = _grouped(spectra, first.values, axis)
+    light = _PROPORTIONAL.get(crystal.material)
+    spreads = _SPREAD if light is None else _SPREAD | {"slope": light, "curvature": light}
+    # Shapes alone have false minima, a width or so away from where the peaks are.
+    peaks = [
+        (line.energy, peak)
+        for one in spectra
+        for line, peak in first.references(one, _FIT_UNCERTAIN).items()
+    ]
 
-    def residuals(values: FloatArray) -> FloatArray:
-        detector, weights = _detector(values, grouped, arrangement.crystal), _weights(values)
+    def residuals(numbers: FloatArray) -> FloatArray:
+        values = Parameters(*numbers.tolist())
+        detector = detector_of(values, grouped.axis, crystal)
         parts = []
         for some, target in zip(deposits, targets, strict=True):
-            expected = folded(some, detector, weights)[judged] * weigh
+            expected = grouped.weighed(folded(some, detector, np.array([1.0, values.backscatter])))
             scale = (target @ expected) / max(float(expected @ expected), 1e-300)
             parts.append(scale * expected - target)
-        # What the spectra leave open stays where most detectors are.
-        light = values[5 : 5 + _N_LIGHT] / (_LIGHT_SPREAD if bent else _PROPORTIONAL)
-        beliefs = _STRENGTH * np.append(light, values[1] / _OFFSET_SPREAD)
-        return np.concatenate([*parts, beliefs])
+        beliefs = [getattr(values, name) / spread for name, spread in spreads.items()]
+        off = _peak_errors(values, detector, peaks)
+        return np.concatenate([*parts, _STRENGTH * np.append(off, beliefs)])
 
-    start = np.clip(first, _LOW + 1e-6, _HIGH - 1e-6)
+    low, high = np.array(_LOW), np.array(_HIGH)
     fit = least_squares(
-        residuals, start, bounds=(_LOW, _HIGH), x_scale=_SCALE, diff_step=[1e-4], max_nfev=most
+        residuals,
+        np.clip(np.array(first.values), low + 1e-6, high - 1e-6),
+        bounds=(low, high),
+        x_scale=np.array(_SCALE),
+        diff_step=[1e-4],
+        max_nfev=most,
     )
-    misfit = _misfit(fit.x, spectra, axis, arrangement)
-    ratios = _ratio_error(fit.x, spectra, axis, arrangement)
-    return FittedSimulator(arrangement, fit.x, axis, misfit, ratios, bent)
+    return with_errors(spectra, FittedSimulator(arrangement, Parameters(*fit.x.tolist()), axis))
 
 
-def peaks_of(
-    one: ReferenceSpectrum,
-    expected: FloatArray,
-    values: FloatArray,
-    detector: GammaDetector,
-    axis: Axis,
-) -> Peaks:
-    """Peaks of a spectrum beside those of its simulation, scaled to as many counts."""
-    lines = judged_lines(one.nuclide, _LEAST_INTENSITY)
-    calibration = float(values[0]), float(values[1])
-    return compare_peaks(one.counts, one.variance, expected, axis, lines, detector, calibration)
+def _peak_errors(
+    values: Parameters, detector: GammaDetector, peaks: Sequence[tuple[float, Peak]]
+) -> FloatArray:
+    """Positions and widths of peaks beside those on the references, in units of their errors."""
+    if not peaks:
+        return np.zeros(0)
+    energies = np.array([energy for energy, _ in peaks])
+    positions, widths, areas, known = np.array(
+        [(one.position, one.fwhm, one.area, one.area_uncertainty) for _, one in peaks]
+    ).T
+    errors = np.hypot(_PEAK_ERROR, 0.5 * known / areas)
+    at = values.offset + values.gain * detector.apparent(energies)
+    wide = values.gain * detector.fwhm(energies)
+    return np.concatenate([(at - positions) / widths / errors, np.log(wide / widths) / errors])
 
 
-def _ratio_error(
-    values: FloatArray,
-    spectra: Sequence[ReferenceSpectrum],
-    axis: Axis,
-    arrangement: Arrangement,
-) -> float:
-    """Mean variance of the logarithms of peak areas, simulation over reference."""
-    detector, weights = _detector(values, axis, arrangement.crystal), _weights(values)
-    judged = judged_channels(axis)
-    errors = []
+def fit_backscatter(
+    spectra: Sequence[ReferenceSpectrum], first: FittedSimulator, arrangement: Arrangement
+) -> FittedSimulator:
+    """The same for another arrangement, but only the photons turned back are fitted."""
+    some = replace(first, arrangement=arrangement)
+    grouped, targets = _grouped(spectra, some.values, some.axis)
+    detector = detector_of(some.values, grouped.axis, arrangement.crystal)
+    pairs = [
+        [grouped.weighed(folded(deposited(one, arrangement), detector, part)) for part in np.eye(2)]
+        for one in spectra
+    ]
+
+    def misfit(weight: float) -> float:
+        errors = [
+            shape_error(target, near + weight * back)
+            for target, (near, back) in zip(targets, pairs, strict=True)
+        ]
+        return float(np.mean(errors))
+
+    found = minimize_scalar(misfit, bounds=(_LOW.backscatter, _HIGH.backscatter), method="bounded")
+    values = some.values._replace(backscatter=float(found.x))
+    return replace(some, values=values, misfit=float(found.fun), ratios=np.inf)
+
+
+def with_errors(spectra: Sequence[ReferenceSpectrum], some: FittedSimulator) -> FittedSimulator:
+    """Measure errors of shape and of ratios of peaks, with the histories of the arrangement."""
+    judged = judged_channels(some.axis)
+    misfits, ratios = [], []
     for one in spectra:
-        expected = folded(deposited(one, arrangement), detector, weights)
+        expected = folded(deposited(one, some.arrangement), some.detector, some.weights)
         counts, own = one.counts[judged], expected[judged]
+        misfits.append(shape_error(counts, own))
         scaled = expected * float(counts @ own) / max(float(own @ own), 1e-300)
-        pairs = peaks_of(one, scaled, values, detector, axis).values()
-        if len(pairs) > 1:
-            errors.append(np.var([np.log(mine.area / true.area) for true, mine in pairs]))
-    return float(np.mean(errors)) if errors else 0.0
+        pairs = some.peaks(one, scaled, _FIT_UNCERTAIN).values()
+        number = len(some.references(one, _FIT_UNCERTAIN))
+        if number > 1:
+            # A peak that the simulation does not show is wrong altogether.
+            ratios.append(_log_variance(list(pairs)) + 1.0 - len(pairs) / number)
+    return replace(
+        some, misfit=float(np.mean(misfits)), ratios=float(np.mean(ratios)) if ratios else 0.0
+    )
 
 
-def _group_starts(values: FloatArray, axis: Axis, crystal: Crystal) -> IntArray:
+def _log_variance(pairs: Sequence[tuple[Peak, Peak]]) -> float:
+    """Weighted variance of the logarithms of areas, simulation over reference."""
+    if not pairs:
+        return 0.0
+    logs = np.array([np.log(mine.area / true.area) for true, mine in pairs])
+    known = np.array([true.area_uncertainty / true.area for true, _ in pairs])
+    weights = 1.0 / (_RATIO_ERROR**2 + known**2)
+    mean = weights @ logs / weights.sum()
+    return float(weights @ (logs - mean) ** 2 / weights.sum())
+
+
+@lru_cache(maxsize=64)
+def _references(
+    one: ReferenceSpectrum,
+    axis: Axis,
+    detector: GammaDetector,
+    calibration: tuple[float, float],
+    uncertain: float,
+) -> dict[ResolvedLine, Peak]:
+    lines = judged_lines(one.nuclide, _LEAST_INTENSITY)
+    return clear_peaks(one.counts, one.variance, axis, lines, detector, calibration, uncertain)
+
+
+class _Grouped(NamedTuple):
+    """Channels joined in groups, so that sums of squares stay those of channels."""
+
+    axis: Axis
+    judged: BoolArray
+    root_size: FloatArray
+
+    def weighed(self, counts: FloatArray) -> FloatArray:
+        """Counts of the groups that are judged."""
+        return np.asarray(counts[self.judged] / self.root_size)
+
+
+def _grouped(
+    spectra: Sequence[ReferenceSpectrum], values: Parameters, axis: Axis
+) -> tuple[_Grouped, list[FloatArray]]:
+    """Groups of channels, and the spectra in them, of norm one."""
+    starts = _group_starts(values, axis)
+    grouped_axis = Axis.from_edges(np.append(axis.edges[starts], axis.edges[-1]))
+    judged = judged_channels(grouped_axis)
+    sizes = np.diff(np.append(starts, axis.n_channels))[judged]
+    grouped = _Grouped(grouped_axis, judged, np.sqrt(sizes))
+    targets = [grouped.weighed(np.add.reduceat(one.counts, starts)) for one in spectra]
+    return grouped, [one / np.linalg.norm(one) for one in targets]
+
+
+def _group_starts(values: Parameters, axis: Axis) -> IntArray:
     """First channels of groups a sixth of the resolution wide."""
-    detector = _detector(values, axis, crystal)
+    detector = detector_of(values, axis, Crystal())
     widths = detector.fwhm(np.maximum(axis.edges[:-1], LOWEST_ENERGY)) / _CHANNELS_PER_WIDTH
     starts = [0]
     for channel, edge in enumerate(axis.edges[:-1].tolist()):
@@ -391,21 +375,3 @@ def _group_starts(values: FloatArray, axis: Axis, crystal: Crystal) -> IntArray:
         if channel and (begins or wide):
             starts.append(channel)
     return np.array(starts)
-
-
-def _misfit(
-    values: FloatArray,
-    spectra: Sequence[ReferenceSpectrum],
-    axis: Axis,
-    arrangement: Arrangement,
-) -> float:
-    """Mean shape error with the histories of the arrangement."""
-    detector, weights = _detector(values, axis, arrangement.crystal), _weights(values)
-    judged = judged_channels(axis)
-    errors = [
-        shape_error(
-            one.counts[judged], folded(deposited(one, arrangement), detector, weights)[judged]
-        )
-        for one in spectra
-    ]
-    return float(np.mean(errors))

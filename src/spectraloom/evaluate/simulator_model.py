@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import ndtr
 
-from spectraloom._typing import FloatArray, IntArray
+from spectraloom._typing import FloatArray
 from spectraloom.evaluate.simulator_data import ReferenceSpectrum
 from spectraloom.physics.gamma import GammaDetector, nuclide
 from spectraloom.physics.gamma.crystal import Crystal
@@ -22,8 +23,10 @@ _LEAST_ENERGY, _MOST_ENERGY = 16.0, 3400.0
 _LEAST_PEAK = 1e-7  # of the largest
 _LEAST_SHARE = 1e-5  # of the photons of a nuclide that a line must have
 _DEPOSIT_EDGES = PHOTON_EDGES[PHOTON_EDGES <= _MOST_ENERGY + 100.0]
-_NARROW = 1.0  # widths below that many bins of deposited energy leave the continuum as it is
-_BINS_PER_WIDTH = 5.0
+# Widths of more bins of deposited energy than that do not tell a bin from a line; less wide ones
+# leave the continuum as it is.
+_SMOOTH = 2.0
+_REACH = 6.0  # standard deviations beyond which a Gaussian is nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,8 @@ def _matrices(arrangement: Arrangement) -> tuple[ResponseMatrix, ResponseMatrix,
     incidence, weakened = from_where(crystal, arrangement.surroundings.distance)
     return (
         response_matrix(crystal, incidence, histories=n),
-        response_matrix(crystal, "around", histories=n),
+        # What is scattered makes no peaks, and fewer photons do.
+        response_matrix(crystal, "around", histories=max(n // 4, 1)),
         weakened,
     )
 
@@ -149,33 +153,30 @@ def folded(some: Deposited, detector: GammaDetector, weights: FloatArray) -> Flo
         Expected counts per decay.
     """
     peaks, bins = weights @ some.peaks, weights @ some.bins
-    counts = detector.fold_lines(some.energies) @ peaks
-    starts = _continuum_starts(detector)
-    if starts is None:
-        cumulative = np.append(0.0, np.cumsum(bins))
-        at = detector.apparent(_DEPOSIT_EDGES)
-        return counts + np.diff(np.interp(detector.axis.edges, at, cumulative))
-    joined = np.add.reduceat(bins, starts)
-    return counts + _continuum(detector) @ joined
-
-
-@lru_cache(maxsize=2)
-def _continuum(detector: GammaDetector) -> FloatArray:
-    starts = _continuum_starts(detector)
-    return detector.fold_bins(np.append(_DEPOSIT_EDGES[starts], _DEPOSIT_EDGES[-1]))
-
-
-@lru_cache(maxsize=2)
-def _continuum_starts(detector: GammaDetector) -> IntArray | None:
-    """First bins of groups a fifth of the resolution wide; None where bins are wider than it."""
+    counts = _lines(some.energies, peaks, detector)
     widths = np.diff(_DEPOSIT_EDGES)
-    fwhm = detector.fwhm(_DEPOSIT_EDGES[:-1])
     middle = widths.size // 3
-    if fwhm[middle] < _NARROW * widths[middle]:
-        return None
-    starts = [0]
-    for number, edge in enumerate(_DEPOSIT_EDGES[:-1]):
-        start = starts[-1]
-        if edge - _DEPOSIT_EDGES[start] >= fwhm[start] / _BINS_PER_WIDTH:
-            starts.append(number)
-    return np.asarray(starts)
+    if detector.fwhm(_DEPOSIT_EDGES[middle]) > _SMOOTH * widths[middle]:
+        return counts + _lines(_DEPOSIT_EDGES[:-1] + 0.5 * widths, bins, detector)
+    cumulative = np.append(0.0, np.cumsum(bins))
+    at = detector.apparent(_DEPOSIT_EDGES)
+    return counts + np.diff(np.interp(detector.axis.edges, at, cumulative))
+
+
+def _lines(energies: FloatArray, areas: FloatArray, detector: GammaDetector) -> FloatArray:
+    """Gaussians, each over the channels that it reaches."""
+    edges, centers, sigma = (
+        detector.axis.edges,
+        detector.apparent(energies),
+        detector.sigma(energies),
+    )
+    first = np.searchsorted(edges, centers - _REACH * sigma)
+    number = np.searchsorted(edges, centers + _REACH * sigma) - first
+    starts = np.cumsum(number) - number
+    which = np.repeat(np.arange(energies.size), number)
+    at = first[which] + np.arange(which.size) - starts[which]
+    below = ndtr((edges[at] - centers[which]) / sigma[which]) * areas[which]
+    # What lies below each edge: from here on a line is below all of them.
+    cumulative = np.bincount(at, below, edges.size)
+    ended = np.bincount(first + number, areas, edges.size + 1)[:-1]
+    return np.diff(cumulative + np.cumsum(ended))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -24,7 +24,7 @@ _RANGE = 1.5  # of a fit, on either side
 _CLEAR = 2.2  # up to here the lines of others count as neighbours
 _MOST_NEIGHBOURS = 0.05  # of the photons of the peak
 _LEAST_HEIGHT = 0.5  # of a peak, over what is under it
-_MOST_UNCERTAIN = 0.03  # of a reference's peak area that is compared
+WELL_COUNTED = 0.03  # uncertainty of a reference's peak area that is compared
 _ROUNDS = 3  # of weighting by what was fitted
 
 
@@ -169,52 +169,93 @@ def measure_peak(
     )
 
 
-def compare_peaks(
+def clear_peaks(
     counts: FloatArray,
     variance: FloatArray,
-    expected: FloatArray,
     axis: Axis,
     lines: EmissionLines,
     detector: GammaDetector,
     calibration: tuple[float, float],
-) -> Peaks:
-    """Peaks on a reference and on its simulation, of lines that are clear on the former.
+    uncertain: float = WELL_COUNTED,
+) -> dict[ResolvedLine, Peak]:
+    """Peaks on a reference that are resolved, stand out and are well counted.
 
     Parameters
     ----------
     counts, variance : ndarray, shape (n_channels,)
         The reference.
-    expected : ndarray, shape (n_channels,)
-        The simulation, scaled to as many counts.
     axis : Axis
-        Of both, in keV.
+        In keV.
     lines : EmissionLines
         Lines of the nuclide.
     detector : GammaDetector
         Tells which lines are resolved, and how wide and where they are.
     calibration : tuple of float
         Gain and offset, keV: apparent energy to what the axis says.
+    uncertain : float
+        Most uncertainty of an area, as a fraction of it.
+
+    Returns
+    -------
+    dict of ResolvedLine to Peak
+        Those found.
+    """
+    found = {}
+    for line in resolved_lines(lines, detector.fwhm):
+        at, width = _expected(line, detector, calibration)
+        peak = measure_peak(counts, variance, axis, at, width)
+        if peak is None or not peak.clear:
+            continue
+        if peak.area_uncertainty <= uncertain * peak.area:
+            found[line] = peak
+    return found
+
+
+def compare_peaks(
+    references: Mapping[ResolvedLine, Peak],
+    expected: FloatArray,
+    extra: FloatArray,
+    axis: Axis,
+    detector: GammaDetector,
+    calibration: tuple[float, float],
+) -> Peaks:
+    """Peaks on a reference beside those on its simulation.
+
+    Parameters
+    ----------
+    references : mapping of ResolvedLine to Peak
+        See :func:`clear_peaks`.
+    expected : ndarray, shape (n_channels,)
+        The simulation, scaled to as many counts.
+    extra : ndarray, shape (n_channels,)
+        Variance of the reference beside that of its counts, for the same weights.
+    axis, detector, calibration
+        As for :func:`clear_peaks`.
 
     Returns
     -------
     dict of ResolvedLine to (Peak, Peak)
-        Reference and simulation. The area on the reference has less than 3 % uncertainty.
+        Reference and simulation.
     """
-    gain, offset = calibration
-    extra = np.maximum(variance - np.maximum(counts, 0.0), 0.0)
     found: Peaks = {}
-    for line in resolved_lines(lines, detector.fwhm):
-        at = float(offset + gain * detector.apparent(line.energy))
-        width = float(gain * detector.fwhm(line.energy))
-        reference = measure_peak(counts, variance, axis, at, width)
-        if reference is None or not reference.clear:
-            continue
-        if reference.area_uncertainty > _MOST_UNCERTAIN * reference.area:
-            continue
-        own = measure_peak(expected, np.maximum(expected, 0.0) + extra, axis, at, width)
+    variance = np.maximum(expected, 0.0) + extra
+    for line, reference in references.items():
+        at, width = _expected(line, detector, calibration)
+        own = measure_peak(expected, variance, axis, at, width)
         if own is not None and own.area > 0:
             found[line] = reference, own
     return found
+
+
+def _expected(
+    line: ResolvedLine, detector: GammaDetector, calibration: tuple[float, float]
+) -> tuple[float, float]:
+    """Where a peak is on the axis, and how wide."""
+    gain, offset = calibration
+    return (
+        float(offset + gain * detector.apparent(line.energy)),
+        float(gain * detector.fwhm(line.energy)),
+    )
 
 
 def _amounts(parts: FloatArray, y: FloatArray, weights: FloatArray) -> FloatArray:
