@@ -34,7 +34,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(simulator_search, "_MATERIALS", {"NaI": (0.045, 0.2)})
     monkeypatch.setattr(simulator_search, "_WIDTHS", (0.03, 0.06, 0.09))
     monkeypatch.setattr(simulator_search, "_WINDOWS", (0.05,))
-    monkeypatch.setattr(simulator_search, "_SIZES", (7.62,))
+    monkeypatch.setattr(simulator_search, "_SIZES", ((7.62, 7.62),))
     monkeypatch.setattr(simulator_search, "_DISTANCES", ())
     monkeypatch.setattr(simulator_search, "_MOVES", ())
     monkeypatch.setattr(simulator_search, "_FLOOR", ("concrete", 400.0))

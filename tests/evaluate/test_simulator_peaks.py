@@ -9,8 +9,14 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from spectraloom.data import Axis
-from spectraloom.evaluate.simulator_peaks import measure_peak, resolved_lines
-from spectraloom.physics.gamma import nuclide
+from spectraloom.evaluate.simulator_peaks import (
+    FITTED,
+    clear_peaks,
+    compare_peaks,
+    measure_peak,
+    resolved_lines,
+)
+from spectraloom.physics.gamma import GammaDetector, nuclide
 from spectraloom.physics.gamma.emission import EmissionLines, Line
 
 AXIS = Axis.regular(0.0, 1000.0, 500)
@@ -38,7 +44,7 @@ def test_a_peak_without_noise_is_measured_exactly(
     assert found.area == pytest.approx(area, rel=1e-3)
     assert found.position == pytest.approx(center, abs=1e-2 * fwhm)
     assert found.fwhm == pytest.approx(fwhm, rel=1e-3)
-    assert found.clear
+    assert found.clear()
 
 
 def test_the_stated_uncertainty_is_that_of_repeated_measurements() -> None:
@@ -70,7 +76,7 @@ def test_no_peak_is_none() -> None:
     flat = np.full(500, 50.0)
     assert (
         measure_peak(flat, flat, AXIS, 500.0, 30.0) is None
-        or not measure_peak(flat, flat, AXIS, 500.0, 30.0).clear
+        or not measure_peak(flat, flat, AXIS, 500.0, 30.0).clear()
     )  # type: ignore[union-attr]
     assert measure_peak(flat, flat, AXIS, 10.0, 30.0) is None
     assert measure_peak(flat, flat, AXIS, 1200.0, 30.0) is None
@@ -97,3 +103,29 @@ def test_more_lines_are_resolved_by_a_better_detector() -> None:
     coarse = resolved_lines(europium, lambda energy: 0.07 * energy)
     assert len(fine) > 3 * len(coarse) > 0
     assert any(abs(one.energy - 1408.0) < 0.2 for one in fine)
+
+
+def test_peaks_of_a_reference_are_found_again_on_a_simulation() -> None:
+    detector = GammaDetector("d", AXIS, fwhm_662=0.05)
+    pair = lines((300.0, 1.0), (700.0, 1.0))
+    fwhm = detector.fwhm([300.0, 700.0])
+    # A gain of 1.01 and an offset of 2 keV move both peaks.
+    places = [1.01 * energy + 2.0 for energy in (300.0, 700.0)]
+    reference = spectrum(places[0], 1.01 * fwhm[0], 5e4, 20.0, 3.0)
+    reference += spectrum(places[1], 1.01 * fwhm[1], 2e4, 20.0, 3.0)
+    simulated = spectrum(places[0], 1.01 * fwhm[0], 4e4, 20.0, 3.0)
+    simulated += spectrum(places[1], 1.01 * fwhm[1], 2e4, 20.0, 3.0)
+    found = clear_peaks(reference, reference, AXIS, pair, detector, (1.01, 2.0))
+    assert [line.energy for line in found] == [300.0, 700.0]
+    both = compare_peaks(found, simulated, np.zeros(500), AXIS, detector, (1.01, 2.0))
+    ratios = [own.area / true.area for true, own in both.values()]
+    assert ratios == pytest.approx([0.8, 1.0], rel=5e-3)
+
+
+def test_fits_use_peaks_that_are_not_judged() -> None:
+    detector = GammaDetector("d", AXIS, fwhm_662=0.05)
+    one = lines((500.0, 1.0))
+    # The area is certain to about 5 %.
+    counts = spectrum(500.0, float(detector.fwhm(500.0)), 900.0, 5.0, 0.0)
+    assert not clear_peaks(counts, counts, AXIS, one, detector, (1.0, 0.0))
+    assert len(clear_peaks(counts, counts, AXIS, one, detector, (1.0, 0.0), FITTED)) == 1

@@ -15,9 +15,11 @@ from spectraloom.data import Axis
 from spectraloom.evaluate.simulator_data import LOWEST_ENERGY, ReferenceSpectrum, judged_lines
 from spectraloom.evaluate.simulator_model import Arrangement, behind_steel, deposited, folded
 from spectraloom.evaluate.simulator_peaks import (
-    WELL_COUNTED,
+    FITTED,
+    JUDGED,
     Peak,
     Peaks,
+    Quality,
     ResolvedLine,
     clear_peaks,
     compare_peaks,
@@ -31,9 +33,8 @@ _LIGHT_ENERGIES = np.array([20, 40, 70, 120, 200, 350, 661.657, 1000, 1500, 2100
 _CHANNELS_PER_WIDTH = 6.0
 _LEAST_INTENSITY = 0.002  # photons per decay of a line that is looked for
 _STRENGTH = 0.01  # of beliefs, in units of the error of a shape
-_FIT_UNCERTAIN = 0.1  # of the area of a peak that is fitted
 _RATIO_ERROR = 0.02  # of a ratio, beside that of counting
-_PEAK_ERROR = 0.03  # of positions and widths, as a fraction of the width
+_PEAK_ERROR = 0.01  # of positions and widths, as a fraction of the width
 # Errors of shapes and of ratios of peaks (squared) below which nothing is gained.
 _LEAST_MISFIT, _LEAST_RATIOS = 1e-4, 1e-3
 
@@ -89,8 +90,8 @@ class FittedSimulator:
     misfit : float
         Mean squared error over mean square, mean of the spectra fitted.
     ratios : float
-        Variance of the logarithms of peak areas, simulation over reference, within a spectrum;
-        mean of the spectra fitted that have several peaks.
+        Squared mean deviation of the logarithms of peak areas, simulation over reference, within a
+        spectrum; mean of the spectra fitted that have several peaks.
     """
 
     arrangement: Arrangement
@@ -126,13 +127,13 @@ class FittedSimulator:
         return expected_counts(one.nuclide, self.detector, around)
 
     def peaks(
-        self, one: ReferenceSpectrum, expected: FloatArray, uncertain: float = WELL_COUNTED
+        self, one: ReferenceSpectrum, expected: FloatArray, quality: Quality = JUDGED
     ) -> Peaks:
         """Peaks of a spectrum beside those of its simulation, scaled to as many counts."""
         extra = np.maximum(one.variance - np.maximum(one.counts, 0.0), 0.0)
         calibration = self.values.gain, self.values.offset
         return compare_peaks(
-            self.references(one, uncertain),
+            self.references(one, quality),
             expected,
             extra,
             self.axis,
@@ -141,12 +142,12 @@ class FittedSimulator:
         )
 
     def references(
-        self, one: ReferenceSpectrum, uncertain: float = WELL_COUNTED
+        self, one: ReferenceSpectrum, quality: Quality = JUDGED
     ) -> dict[ResolvedLine, Peak]:
         """Peaks of a spectrum that are clear."""
         plain = replace(self.detector, crystal=Crystal(), backscatter=0.0)
         calibration = self.values.gain, self.values.offset
-        return _references(one, self.axis, plain, calibration, uncertain)
+        return _references(one, self.axis, plain, calibration, quality)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -229,7 +230,7 @@ def fit_parameters(
     peaks = [
         (line.energy, peak)
         for one in spectra
-        for line, peak in first.references(one, _FIT_UNCERTAIN).items()
+        for line, peak in first.references(one, FITTED).items()
     ]
 
     def residuals(numbers: FloatArray) -> FloatArray:
@@ -305,25 +306,31 @@ def with_errors(spectra: Sequence[ReferenceSpectrum], some: FittedSimulator) -> 
         counts, own = one.counts[judged], expected[judged]
         misfits.append(shape_error(counts, own))
         scaled = expected * float(counts @ own) / max(float(own @ own), 1e-300)
-        pairs = some.peaks(one, scaled, _FIT_UNCERTAIN).values()
-        number = len(some.references(one, _FIT_UNCERTAIN))
+        pairs = some.peaks(one, scaled, FITTED).values()
+        number = len(some.references(one, FITTED))
         if number > 1:
             # A peak that the simulation does not show is wrong altogether.
-            ratios.append(_log_variance(list(pairs)) + 1.0 - len(pairs) / number)
+            ratios.append(_log_spread(list(pairs)) + 1.0 - len(pairs) / number)
     return replace(
         some, misfit=float(np.mean(misfits)), ratios=float(np.mean(ratios)) if ratios else 0.0
     )
 
 
-def _log_variance(pairs: Sequence[tuple[Peak, Peak]]) -> float:
-    """Weighted variance of the logarithms of areas, simulation over reference."""
+def _log_spread(pairs: Sequence[tuple[Peak, Peak]]) -> float:
+    """Squared mean deviation of the logarithms of areas, simulation over reference.
+
+    Not the variance: that would be one of x rays at the threshold alone, where areas change by
+    factors with the least layer.
+    """
     if not pairs:
         return 0.0
     logs = np.array([np.log(mine.area / true.area) for true, mine in pairs])
     known = np.array([true.area_uncertainty / true.area for true, _ in pairs])
-    weights = 1.0 / (_RATIO_ERROR**2 + known**2)
-    mean = weights @ logs / weights.sum()
-    return float(weights @ (logs - mean) ** 2 / weights.sum())
+    weights = 1.0 / np.hypot(_RATIO_ERROR, known)
+    order = np.argsort(logs)
+    cumulative = np.cumsum(weights[order])
+    median = logs[order][np.searchsorted(cumulative, 0.5 * cumulative[-1])]
+    return float(weights @ np.abs(logs - median) / weights.sum()) ** 2
 
 
 @lru_cache(maxsize=64)
@@ -332,10 +339,10 @@ def _references(
     axis: Axis,
     detector: GammaDetector,
     calibration: tuple[float, float],
-    uncertain: float,
+    quality: Quality,
 ) -> dict[ResolvedLine, Peak]:
     lines = judged_lines(one.nuclide, _LEAST_INTENSITY)
-    return clear_peaks(one.counts, one.variance, axis, lines, detector, calibration, uncertain)
+    return clear_peaks(one.counts, one.variance, axis, lines, detector, calibration, quality)
 
 
 class _Grouped(NamedTuple):

@@ -22,10 +22,30 @@ _FWHM_PER_SIGMA = float(2.0 * np.sqrt(2.0 * np.log(2.0)))
 _SAME_PEAK = 0.25  # lines that close are one peak
 _RANGE = 1.5  # of a fit, on either side
 _CLEAR = 2.2  # up to here the lines of others count as neighbours
-_MOST_NEIGHBOURS = 0.05  # of the photons of the peak
-_LEAST_HEIGHT = 0.5  # of a peak, over what is under it
-WELL_COUNTED = 0.03  # uncertainty of a reference's peak area that is compared
 _ROUNDS = 3  # of weighting by what was fitted
+
+
+class Quality(NamedTuple):
+    """Which peaks are used.
+
+    Attributes
+    ----------
+    neighbours : float
+        Most photons of other lines within 2.2 widths, over those of the peak.
+    height : float
+        Least height over what is under the peak, as a fraction of that.
+    uncertainty : float
+        Most uncertainty of the area on the reference, as a fraction of it.
+    """
+
+    neighbours: float = 0.05
+    height: float = 0.5
+    uncertainty: float = 0.03
+
+
+JUDGED = Quality()
+FITTED = Quality(neighbours=0.2, height=0.25, uncertainty=0.1)
+"""More peaks than are judged: what is near them is on the simulation, too."""
 
 
 class ResolvedLine(NamedTuple):
@@ -62,14 +82,14 @@ class Peak(NamedTuple):
     area_uncertainty: float
     height: float
 
-    @property
-    def clear(self) -> bool:
-        """Whether it stands out enough to be compared."""
-        return self.height > _LEAST_HEIGHT and self.area > 0
+    def clear(self, quality: Quality = JUDGED) -> bool:
+        """Whether it stands out, and is counted, well enough to be compared."""
+        sure = self.area_uncertainty <= quality.uncertainty * self.area
+        return self.height > quality.height and self.area > 0 and sure
 
 
 def resolved_lines(
-    lines: EmissionLines, fwhm: Widths, attenuation: Widths | None = None
+    lines: EmissionLines, fwhm: Widths, neighbours: float = JUDGED.neighbours
 ) -> tuple[ResolvedLine, ...]:
     """Lines that a detector sees as peaks of their own.
 
@@ -79,17 +99,15 @@ def resolved_lines(
         Lines of a nuclide.
     fwhm : callable
         Full width at half maximum, keV, at energies in keV.
-    attenuation : callable, optional
-        Share of the photons that reach the detector, at energies in keV.
+    neighbours : float
+        Most photons of other lines within 2.2 widths, over those of the peak.
 
     Returns
     -------
     tuple of ResolvedLine
-        By increasing energy. Other lines within 2.2 widths have less than 5 % of its photons.
+        By increasing energy.
     """
     energies, photons = lines.energies, lines.intensities
-    if attenuation is not None:
-        photons = photons * attenuation(energies)
     widths = fwhm(energies)
     found = []
     free = photons > 0
@@ -100,7 +118,7 @@ def resolved_lines(
         own, near = away <= _SAME_PEAK, (away > _SAME_PEAK) & (away < _CLEAR)
         free[own] = False
         sum_own = photons[own].sum()
-        if photons[near].sum() < _MOST_NEIGHBOURS * sum_own:
+        if photons[near].sum() < neighbours * sum_own:
             mean = float(energies[own] @ photons[own] / sum_own)
             found.append(ResolvedLine(mean, float(sum_own)))
         # A neighbour of a stronger line is no peak of its own.
@@ -176,7 +194,7 @@ def clear_peaks(
     lines: EmissionLines,
     detector: GammaDetector,
     calibration: tuple[float, float],
-    uncertain: float = WELL_COUNTED,
+    quality: Quality = JUDGED,
 ) -> dict[ResolvedLine, Peak]:
     """Peaks on a reference that are resolved, stand out and are well counted.
 
@@ -192,8 +210,8 @@ def clear_peaks(
         Tells which lines are resolved, and how wide and where they are.
     calibration : tuple of float
         Gain and offset, keV: apparent energy to what the axis says.
-    uncertain : float
-        Most uncertainty of an area, as a fraction of it.
+    quality : Quality
+        Which are used.
 
     Returns
     -------
@@ -201,12 +219,10 @@ def clear_peaks(
         Those found.
     """
     found = {}
-    for line in resolved_lines(lines, detector.fwhm):
+    for line in resolved_lines(lines, detector.fwhm, quality.neighbours):
         at, width = _expected(line, detector, calibration)
         peak = measure_peak(counts, variance, axis, at, width)
-        if peak is None or not peak.clear:
-            continue
-        if peak.area_uncertainty <= uncertain * peak.area:
+        if peak is not None and peak.clear(quality):
             found[line] = peak
     return found
 

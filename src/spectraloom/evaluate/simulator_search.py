@@ -33,7 +33,8 @@ _MATERIALS = {
     "CsI": (0.045, 0.2),
 }
 _WINDOWS = (0.05, 0.5)  # cm of aluminium to start from
-_SIZES = (1.2, 2.5, 4.5, 7.62)  # cm, diameter and length to start from
+# Diameters and lengths to start from, cm: cubes, long and flat ones, as they are built in.
+_SIZES = ((1.2, 1.2), (2.5, 2.5), (3.6, 5.0), (5.0, 3.0), (5.0, 5.0), (7.62, 7.62))
 _CONTACT = 0.07  # cm of germanium that gives no signal
 _DISTANCES = (40.0, 16.0)  # cm, beside that of Surroundings()
 _FLOOR = ("concrete", 100.0)
@@ -114,7 +115,7 @@ def _start(spectra: Sequence[ReferenceSpectrum], axis: Axis, report: Progress) -
         for size in _SIZES:
             contact = _CONTACT if material == "HPGe" else 0.0
             arrangement = _crystal(
-                rough.arrangement, material=material, size=(size, size), dead_layer=contact
+                rough.arrangement, material=material, size=size, dead_layer=contact
             )
             # Too large a crystal has widened the peaks to fill the continuum.
             fits.append(fit_parameters(spectra, rough, arrangement, most=15))
