@@ -11,6 +11,7 @@ from spectraloom.physics.gamma.crystal import Crystal
 from spectraloom.physics.gamma.transport import cache
 from spectraloom.physics.gamma.transport.cache import (
     CACHE_DIR_VARIABLE,
+    Shapes,
     cache_dir,
     file_name,
     forget,
@@ -25,6 +26,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "kept"
 
 
+SHAPES: Shapes = {"a": (3,), "b": ("n", "n")}
+
+
 def counted() -> tuple[list[int], Callable[[], dict[str, Array]]]:
     calls: list[int] = []
 
@@ -37,10 +41,10 @@ def counted() -> tuple[list[int], Callable[[], dict[str, Array]]]:
 
 def test_a_result_is_computed_once(folder: Path) -> None:
     calls, compute = counted()
-    first = remembered("test", (1.5, "x", None), compute)
-    again = remembered("test", (1.5, "x", None), compute)
+    first = remembered("test", (1.5, "x", None), SHAPES, compute)
+    again = remembered("test", (1.5, "x", None), SHAPES, compute)
     forget()
-    from_disk = remembered("test", (1.5, "x", None), compute)
+    from_disk = remembered("test", (1.5, "x", None), SHAPES, compute)
     assert len(calls) == 1
     assert len(list(folder.iterdir())) == 1
     for found in (first, again, from_disk):
@@ -66,7 +70,7 @@ def test_other_parameters_are_another_result() -> None:
     assert len(names) == len(parameters)
     assert file_name("test", (1.0,)) != file_name("other", (1.0,))
     for each in parameters:
-        remembered("test", each, compute)
+        remembered("test", each, SHAPES, compute)
     assert len(calls) == len(parameters)
 
 
@@ -89,12 +93,81 @@ def test_a_broken_file_is_computed_anew(folder: Path, content: bytes) -> None:
     folder.mkdir()
     path = folder / file_name("test", (1.0,))
     path.write_bytes(content)
-    remembered("test", (1.0,), compute)
+    remembered("test", (1.0,), SHAPES, compute)
     forget()
-    remembered("test", (1.0,), compute)
+    remembered("test", (1.0,), SHAPES, compute)
     assert len(calls) == 1
     with np.load(path) as stored:
         np.testing.assert_array_equal(stored["a"], np.arange(3.0))
+
+
+def test_no_flipped_bit_is_an_error_or_another_result(folder: Path) -> None:
+    calls, compute = counted()
+    remembered("test", (1.0,), SHAPES, compute)
+    path = folder / file_name("test", (1.0,))
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for at, bit in zip(rng.integers(len(whole), size=500), rng.integers(8, size=500), strict=True):
+        damaged = bytearray(whole)
+        damaged[at] ^= 1 << int(bit)
+        path.write_bytes(damaged)
+        forget()
+        found = remembered("test", (1.0,), SHAPES, compute)
+        np.testing.assert_array_equal(found["a"], np.arange(3.0))
+        np.testing.assert_array_equal(found["b"], np.eye(2))
+    assert len(calls) > 100
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"a": np.arange(3.0)},
+        {"a": np.arange(3.0), "c": np.eye(2)},
+        {"a": np.arange(3.0), "b": np.eye(2), "c": np.eye(2)},
+        {"a": np.arange(4.0), "b": np.eye(2)},
+        {"a": np.arange(3.0), "b": np.ones((2, 3))},
+        {"a": np.arange(3.0), "b": np.ones(2)},
+        {"a": np.array([0.0, np.nan, 2.0]), "b": np.eye(2)},
+        {"a": np.array(["0", "1", "2"]), "b": np.eye(2)},
+    ],
+)
+def test_a_file_of_something_else_is_computed_anew(folder: Path, other: dict[str, Array]) -> None:
+    calls, compute = counted()
+    folder.mkdir()
+    np.savez(folder / file_name("test", (1.0,)), **other)  # type: ignore[arg-type]
+    found = remembered("test", (1.0,), SHAPES, compute)
+    assert len(calls) == 1
+    np.testing.assert_array_equal(found["a"], np.arange(3.0))
+    np.testing.assert_array_equal(found["b"], np.eye(2))
+
+
+@pytest.mark.parametrize("table", ["materials.json", "elements.npz", "fluorescence.json"])
+def test_other_tables_of_materials_are_another_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    before = file_name("test", (1.0,))
+    copied = tmp_path / "tables"
+    copied.mkdir()
+    for name in ("materials.json", "elements.npz", "fluorescence.json"):
+        (copied / name).write_bytes((cache.SHIPPED.parent / name).read_bytes())
+    monkeypatch.setattr(cache, "_TABLES", copied)
+    assert file_name("test", (1.0,)) == before
+    (copied / table).write_bytes((copied / table).read_bytes() + b" ")
+    cache._digest_of_tables.cache_clear()
+    assert file_name("test", (1.0,)) != before
+
+
+def test_line_ends_of_a_checkout_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = file_name("test", (1.0,))
+    for path in cache.SHIPPED.parent.glob("*.*"):
+        content = path.read_bytes()
+        if path.suffix == ".json":
+            content = content.replace(b"\n", b"\r\n")
+        (tmp_path / path.name).write_bytes(content)
+    monkeypatch.setattr(cache, "_TABLES", tmp_path)
+    assert file_name("test", (1.0,)) == before
 
 
 def test_a_file_with_objects_is_not_loaded(folder: Path) -> None:
@@ -102,7 +175,7 @@ def test_a_file_with_objects_is_not_loaded(folder: Path) -> None:
     folder.mkdir()
     name = folder / file_name("test", (1.0,))
     np.savez(name, a=np.array([{"an": "object"}], dtype=object))
-    found = remembered("test", (1.0,), compute)
+    found = remembered("test", (1.0,), SHAPES, compute)
     assert len(calls) == 1
     np.testing.assert_array_equal(found["a"], np.arange(3.0))
 
@@ -113,8 +186,8 @@ def test_a_folder_that_cannot_be_written_is_no_error(
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     monkeypatch.setenv(CACHE_DIR_VARIABLE, str(tmp_path / "file" / "below"))
     calls, compute = counted()
-    remembered("test", (1.0,), compute)
-    remembered("test", (1.0,), compute)
+    remembered("test", (1.0,), SHAPES, compute)
+    remembered("test", (1.0,), SHAPES, compute)
     assert len(calls) == 1  # memory still holds it
 
 
@@ -126,7 +199,7 @@ def test_nothing_unfinished_stays_when_writing_fails(
 
     monkeypatch.setattr(np, "savez_compressed", full)
     calls, compute = counted()
-    remembered("test", (1.0,), compute)
+    remembered("test", (1.0,), SHAPES, compute)
     assert len(calls) == 1
     assert list(folder.iterdir()) == []
 
@@ -136,10 +209,10 @@ def test_what_comes_with_the_package_is_found_first(
 ) -> None:
     shipped = tmp_path / "shipped"
     shipped.mkdir()
-    np.savez(shipped / file_name("test", (1.0,)), a=np.full(2, 7.0))
+    np.savez(shipped / file_name("test", (1.0,)), a=np.full(3, 7.0), b=np.eye(2))
     monkeypatch.setattr(cache, "SHIPPED", shipped)
     calls, compute = counted()
-    np.testing.assert_array_equal(remembered("test", (1.0,), compute)["a"], [7.0, 7.0])
+    np.testing.assert_array_equal(remembered("test", (1.0,), SHAPES, compute)["a"], [7.0] * 3)
     assert calls == []
 
 

@@ -12,6 +12,7 @@ import spectraloom.physics.gamma.transport.ground as module
 from spectraloom.errors import DataError, LabelError
 from spectraloom.physics.gamma.attenuation import cross_sections, density
 from spectraloom.physics.gamma.kerma import energy_transfer
+from spectraloom.physics.gamma.transport import batches
 from spectraloom.physics.gamma.transport.grid import PHOTON_EDGES, PHOTON_ENERGIES
 from spectraloom.physics.gamma.transport.ground import endless_flux, ground_flux
 
@@ -118,7 +119,7 @@ def test_sky_shine_is_soft(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_result_depends_on_the_seed_not_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     first = few("surface", seed=5, histories=5_000)
-    monkeypatch.setattr(module.os, "cpu_count", lambda: 7)
+    monkeypatch.setattr(batches, "_processors", lambda: 7)
     again = few("surface", seed=5, histories=5_000)
     np.testing.assert_array_equal(first.scattered, again.scattered)
     assert first.annihilation == again.annihilation

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from spectraloom.errors import DataError, LabelError
 from spectraloom.physics import material
 from spectraloom.physics.gamma.compton import scattered_fractions
 from spectraloom.physics.gamma.fluorescence import k_shells
+from spectraloom.physics.gamma.transport import batches
 from spectraloom.physics.gamma.transport.cache import forget
 from spectraloom.physics.gamma.transport.collisions import klein_nishina
 from spectraloom.physics.gamma.transport.grid import PHOTON_EDGES, PHOTON_ENERGIES
@@ -27,7 +30,12 @@ from spectraloom.physics.gamma.transport.layers_kernel import (
     LEAKED,
     follow_out,
 )
-from spectraloom.physics.gamma.transport.surroundings import Flux, Surroundings, emerging
+from spectraloom.physics.gamma.transport.surroundings import (
+    Flux,
+    Surroundings,
+    _computed,
+    emerging,
+)
 
 FAR = 1000.0
 SPHERE = 4.0 * np.pi * FAR**2
@@ -201,18 +209,51 @@ def test_self_absorption_of_a_ball_has_its_closed_form(depth: float) -> None:
     assert found.direct[0] * SPHERE == pytest.approx(expected, rel=2e-3)
 
 
-def test_the_result_does_not_depend_on_the_number_of_threads() -> None:
-    threads = numba.get_num_threads()
-    try:
-        found = []
-        for count in {1, threads}:
-            numba.set_num_threads(count)
-            forget()
-            found.append(in_open(661.7, shells=(("Pb", 0.5),), histories=5000).front)
-    finally:
-        numba.set_num_threads(threads)
-    for one in found:
-        np.testing.assert_array_equal(one, found[0])
+def test_the_result_does_not_depend_on_the_number_of_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    around = Surroundings(
+        shells=(("Pb", 0.5),), slabs=(("Al", 1.0),), floor=("concrete", 100.0), source=("U", 0.2)
+    )
+    lines = np.array([186.0, 661.7, 2614.5]), np.array([0.5, 1.0, 0.3])
+    found = []
+    for count in (1, 2, 5):
+        monkeypatch.setattr(batches, "_processors", lambda count=count: count)
+        found.append(_computed(*lines, around, 5000, 3))
+    for other in found[1:]:
+        for one, same in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(one, same)
+    assert all(part.any() for part in found[0])
+
+
+def test_threads_and_forked_processes_may_compute() -> None:
+    # In a fresh process, as a library that is loaded or a thread that runs here would matter.
+    if "fork" not in multiprocessing.get_all_start_methods() or sys.platform == "darwin":
+        pytest.skip("this system has no safe fork")
+    program = """if True:
+        import multiprocessing
+        from concurrent.futures import ThreadPoolExecutor
+        from spectraloom.physics.gamma.transport.surroundings import Surroundings, emerging
+
+        def total(seed):
+            around = Surroundings(shells=(("Pb", 0.5),), floor=("soil", 100.0))
+            found = emerging([661.7], [1.0], around, histories=1000, seed=seed)
+            return float(found.front.sum() + found.around.sum())
+
+        with ThreadPoolExecutor(4) as pool:
+            here = list(pool.map(total, range(8)))
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            there = pool.map(total, range(8, 12))
+        print(min(here + there) > 0.0)
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.strip() == "True", done.stderr
 
 
 def test_neighbouring_thicknesses_share_their_noise() -> None:

@@ -27,7 +27,7 @@ from spectraloom.physics.gamma.kerma import air_kerma_rate
 from spectraloom.physics.gamma.materials import material
 from spectraloom.physics.gamma.nuclides import nuclide, nuclides
 from spectraloom.physics.gamma.radon import washed_out
-from spectraloom.physics.gamma.transport.cache import remembered
+from spectraloom.physics.gamma.transport.cache import Shapes, remembered
 from spectraloom.physics.gamma.transport.grid import PHOTON_EDGES, PHOTON_ENERGIES
 from spectraloom.physics.gamma.transport.ground import Place, ground_flux
 from spectraloom.physics.gamma.transport.surroundings import Flux
@@ -143,7 +143,8 @@ def _flux(component: str) -> Flux:
         }
 
     parameters = (part.place, _HEIGHT, _HISTORIES, lines.energies, born)
-    found = remembered("ground", parameters, compute)
+    shapes: Shapes = {"energies": ("n",), "direct": ("n",), "around": (PHOTON_ENERGIES.size,)}
+    found = remembered("ground", parameters, shapes, compute)
     return _frozen(found["energies"], found["direct"], found["around"])
 
 

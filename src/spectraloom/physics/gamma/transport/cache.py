@@ -1,9 +1,10 @@
 """Results of transport, kept: in memory, on disk, and some that come with the package.
 
-A result is found by what it was computed from. Its file is named by a digest of that and of the
-version of the physics, so that a change of either computes anew. The folder is that of the
-environment variable ``SPECTRALOOM_CACHE_DIR``, else the place of the operating system for such
-files. A folder that cannot be written to, or a file that cannot be read, only costs time.
+A result is found by what it was computed from. Its file is named by a digest of that, of the tables
+of materials and cross sections, and of the version of the physics, so that a change of any computes
+anew. The folder is that of the environment variable ``SPECTRALOOM_CACHE_DIR``, else the place of
+the operating system for such files. A folder that cannot be written to, or a file that is damaged,
+only costs time.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import os
 import sys
 import tempfile
 import threading
-import zipfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,20 @@ from spectraloom._typing import Array
 
 CACHE_DIR_VARIABLE = "SPECTRALOOM_CACHE_DIR"
 """Environment variable that names the folder of the cache."""
-SHIPPED = Path(__file__).resolve().parents[1] / "tables" / "responses"
+_TABLES = Path(__file__).resolve().parents[1] / "tables"
+SHIPPED = _TABLES / "responses"
 """Results that come with the package."""
 
-_PHYSICS = 2
+_PHYSICS = 3
 """To be raised whenever the same parameters give other results, so that no old one is taken."""
+
+_READ = ("materials.json", "elements.npz", "fluorescence.json")
+"""Tables behind the names of materials that parameters hold."""
 
 _KEPT = 64  # results in memory
 
 Arrays = dict[str, Array]
+Shapes = Mapping[str, tuple[int | str, ...]]
 
 
 class _Memory:
@@ -66,7 +72,12 @@ class _Memory:
 _memory = _Memory()
 
 
-def remembered(kind: str, parameters: tuple[object, ...], compute: Callable[[], Arrays]) -> Arrays:
+def remembered(
+    kind: str,
+    parameters: tuple[object, ...],
+    shapes: Shapes,
+    compute: Callable[[], Arrays],
+) -> Arrays:
     """A result out of memory, the package or the disk; computed and kept where there is none.
 
     Parameters
@@ -76,8 +87,11 @@ def remembered(kind: str, parameters: tuple[object, ...], compute: Callable[[], 
     parameters : tuple
         All that the result depends on: numbers, strings, None, arrays, frozen dataclasses, and
         tuples of such.
+    shapes : mapping of str to tuple
+        Names of the arrays of the result, and the lengths of their axes; a text stands for a length
+        that is the same wherever it stands. A file that holds anything else is computed anew.
     compute : callable
-        Gives the result: arrays by name.
+        Gives the result: arrays of numbers by name.
 
     Returns
     -------
@@ -93,7 +107,7 @@ def remembered(kind: str, parameters: tuple[object, ...], compute: Callable[[], 
     found = _memory.get(digest)
     if found is None:
         for folder in (SHIPPED, cache_dir()):
-            found = _load(folder / digest)
+            found = _load(folder / digest, shapes)
             if found is not None:
                 break
         else:
@@ -115,7 +129,7 @@ def file_name(kind: str, parameters: tuple[object, ...]) -> str:
 
     See :func:`remembered` for the parameters and errors.
     """
-    text = f"{_PHYSICS}|{kind}|{_spelled(parameters)}"
+    text = f"{_PHYSICS}|{_digest_of_tables(_TABLES)}|{kind}|{_spelled(parameters)}"
     return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:24]}.npz"
 
 
@@ -153,12 +167,45 @@ def _spelled(value: Any) -> str:
     )
 
 
-def _load(path: Path) -> Arrays | None:
+@lru_cache(maxsize=1)
+def _digest_of_tables(folder: Path) -> str:
+    """Digest of the tables that materials are made of."""
+    digest = hashlib.sha256()
+    for name in _READ:
+        content = (folder / name).read_bytes()
+        if name.endswith(".json"):  # the same with the line ends of any system
+            content = content.replace(b"\r\n", b"\n")
+        digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()
+
+
+def _load(path: Path, shapes: Shapes) -> Arrays | None:
+    """What a file holds; None if there is none, or not what it should be."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+            found = {name: stored[name] for name in stored.files}
+    # A damaged archive raises whatever zip, zlib or the parser of headers come upon.
+    except Exception:
         return None
+    return found if _fits(found, shapes) else None
+
+
+def _fits(found: Arrays, shapes: Shapes) -> bool:
+    """Whether arrays have the names and shapes that they should, and hold finite numbers."""
+    if found.keys() != shapes.keys():
+        return False
+    lengths: dict[str, int] = {}
+    for name, expected in shapes.items():
+        array = found[name]
+        if array.dtype.kind not in "fi" or array.ndim != len(expected):
+            return False
+        if not np.isfinite(array).all():
+            return False
+        for length, asked in zip(array.shape, expected, strict=True):
+            known = lengths.setdefault(asked, length) if isinstance(asked, str) else asked
+            if length != known:
+                return False
+    return True
 
 
 def _store(path: Path, arrays: Arrays) -> None:

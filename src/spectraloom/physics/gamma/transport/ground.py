@@ -13,8 +13,6 @@ which soil and air hardly emit above 20 keV.
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -28,6 +26,7 @@ from spectraloom._typing import FloatArray, IntArray
 from spectraloom.errors import DataError, LabelError
 from spectraloom.physics.gamma.compton import ELECTRON_REST_ENERGY, scattered_fractions
 from spectraloom.physics.gamma.materials import Material, material
+from spectraloom.physics.gamma.transport.batches import side_by_side
 from spectraloom.physics.gamma.transport.grid import PHOTON_EDGES, PHOTON_ENERGIES
 from spectraloom.physics.gamma.transport.sampling import (
     compton,
@@ -149,8 +148,7 @@ def ground_flux(
         )
         return scattered, annihilation
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        parts = list(pool.map(batch, range(_BATCHES)))
+    parts = list(side_by_side(batch, _BATCHES))
     followed = np.sum([scattered for scattered, _ in parts], axis=0)
     endless = endless_flux("air" if place == "air" else soil, at, photons)
     return GroundFlux(

@@ -13,9 +13,10 @@ then is made to interact inside (forced collision). What it becomes is chosen by
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from spectraloom._typing import FloatArray, IntArray
+from spectraloom.physics.gamma.transport.batches import side_by_side
 from spectraloom.physics.gamma.transport.collisions import (
     BATCHES,
     LEAST_ENERGY,
@@ -156,7 +157,34 @@ def _follow(
     ledger[DROPPED] += weight
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True)
+def _follow_batch(
+    media: Media,
+    radii: FloatArray,
+    strata: Strata,
+    ball: float,
+    distance: float,
+    bins: IntArray,
+    seed: int,
+    batch: int,
+    scores: FloatArray,
+    ledger: FloatArray,
+) -> None:
+    """Every so many histories; adds to `scores` and `ledger`."""
+    for line in range(strata.energies.size):
+        energy, weight = strata.energies[line], strata.weights[line]
+        least, shifts = strata.floors[line], strata.shifts[line]
+        for index in range(batch, strata.histories[line], BATCHES):
+            state = generator(seed, line * 4294967296 + index)
+            photon = (energy, weight, 0.0, 1.0)
+            if ball > 0.0:
+                radius = ball * np.cbrt(even_point(index, shifts, 2))
+                photon = (energy, weight, radius, 2.0 * even_point(index, shifts, 3) - 1.0)
+            _follow(
+                media, radii, photon, least, index, shifts, state, distance, bins, scores, ledger
+            )
+
+
 def follow_out(
     media: Media,
     radii: FloatArray,
@@ -187,7 +215,7 @@ def follow_out(
     n_bins : int
         Number of bins.
     seed : int
-        Of the random numbers.
+        Of the random numbers; the result does not depend on the number of threads.
 
     Returns
     -------
@@ -198,27 +226,11 @@ def follow_out(
     """
     scores = np.zeros((BATCHES, n_bins + media.secondaries.size))
     ledger = np.zeros((BATCHES, 4))
-    for batch in prange(BATCHES):
-        for line in range(strata.energies.size):
-            energy, weight = strata.energies[line], strata.weights[line]
-            least, shifts = strata.floors[line], strata.shifts[line]
-            for index in range(batch, strata.histories[line], BATCHES):
-                state = generator(seed, line * 4294967296 + index)
-                photon = (energy, weight, 0.0, 1.0)
-                if ball > 0.0:
-                    radius = ball * np.cbrt(even_point(index, shifts, 2))
-                    photon = (energy, weight, radius, 2.0 * even_point(index, shifts, 3) - 1.0)
-                _follow(
-                    media,
-                    radii,
-                    photon,
-                    least,
-                    index,
-                    shifts,
-                    state,
-                    distance,
-                    bins,
-                    scores[batch],
-                    ledger[batch],
-                )
+
+    def one(batch: int) -> None:
+        rows = scores[batch], ledger[batch]
+        _follow_batch(media, radii, strata, ball, distance, bins, seed, batch, *rows)
+
+    for _ in side_by_side(one, BATCHES):
+        pass
     return scores, ledger

@@ -13,10 +13,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from spectraloom._typing import FloatArray, IntArray
 from spectraloom.physics.gamma.compton import ELECTRON_REST_ENERGY
+from spectraloom.physics.gamma.transport.batches import side_by_side
 from spectraloom.physics.gamma.transport.collisions import (
     BATCHES,
     LEAST_ENERGY,
@@ -331,9 +332,35 @@ def _follow(
             return
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True)
+def _follow_batch(
+    media: Media,
+    planes: Planes,
+    strata: Strata,
+    bins: IntArray,
+    seed: int,
+    batch: int,
+    scores: FloatArray,
+) -> None:
+    """Every so many histories; adds to `scores`."""
+    for line in range(strata.energies.size):
+        weight, shifts = strata.weights[line], strata.shifts[line]
+        for index in range(batch, strata.histories[line], BATCHES):
+            state = generator(seed, line * 4294967296 + index)
+            energy = strata.energies[line]
+            if strata.widths[line] > 0.0:
+                energy += strata.widths[line] * (uniform(state) - 0.5)
+            start = (energy, weight, strata.floors[line])
+            _follow(media, planes, start, index, shifts, state, bins, scores)
+
+
 def follow_around(
-    media: Media, planes: Planes, strata: Strata, bins: IntArray, n_bins: int, seed: int
+    media: Media,
+    planes: Planes,
+    strata: Strata,
+    bins: IntArray,
+    n_bins: int,
+    seed: int,
 ) -> FloatArray:
     """Fluence at the detector of photons that plates, floor and air scatter or set free.
 
@@ -350,7 +377,7 @@ def follow_around(
     n_bins : int
         Number of bins.
     seed : int
-        Of the random numbers.
+        Of the random numbers; the result does not depend on the number of threads.
 
     Returns
     -------
@@ -359,14 +386,10 @@ def follow_around(
         per line of `media.secondaries` those of the plates.
     """
     scores = np.zeros((BATCHES, 2 * n_bins + media.secondaries.size))
-    for batch in prange(BATCHES):
-        for line in range(strata.energies.size):
-            weight, shifts = strata.weights[line], strata.shifts[line]
-            for index in range(batch, strata.histories[line], BATCHES):
-                state = generator(seed, line * 4294967296 + index)
-                energy = strata.energies[line]
-                if strata.widths[line] > 0.0:
-                    energy += strata.widths[line] * (uniform(state) - 0.5)
-                start = (energy, weight, strata.floors[line])
-                _follow(media, planes, start, index, shifts, state, bins, scores[batch])
+
+    def one(batch: int) -> None:
+        _follow_batch(media, planes, strata, bins, seed, batch, scores[batch])
+
+    for _ in side_by_side(one, BATCHES):
+        pass
     return scores

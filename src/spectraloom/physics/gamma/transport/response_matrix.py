@@ -6,9 +6,7 @@ those energies the response is interpolated on bins that move with its features 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -23,7 +21,8 @@ from spectraloom.physics.gamma.elements import HIGHEST_ENERGY
 from spectraloom.physics.gamma.fluorescence import k_shells
 from spectraloom.physics.gamma.materials import Material, material
 from spectraloom.physics.gamma.transport import warp
-from spectraloom.physics.gamma.transport.cache import remembered
+from spectraloom.physics.gamma.transport.batches import side_by_side
+from spectraloom.physics.gamma.transport.cache import Shapes, remembered
 from spectraloom.physics.gamma.transport.crystal_geometry import AROUND, FRONT, POINT, Geometry
 from spectraloom.physics.gamma.transport.crystal_kernel import Bins, Physics, deposits
 from spectraloom.physics.gamma.transport.electrons import mean_atomic_number
@@ -31,6 +30,15 @@ from spectraloom.physics.gamma.transport.tables import material_tables
 
 Incidence = Literal["front", "around"] | float
 """Parallel along the axis, evenly from all sides, or from a point on the axis so far away (cm)."""
+
+_SHAPES: Shapes = {
+    "energies": ("n",),
+    "layouts": ("n",),
+    "offsets": ("n_peaks",),
+    "moving": ("n_peaks",),
+    "peaks": ("n", "n_peaks"),
+    "continuum": ("n", warp.N_BINS),
+}
 
 _BATCH = 25_000  # histories of one generator
 _LEAST_ENERGY = 5.0  # keV
@@ -220,6 +228,7 @@ def response_matrix(
     arrays = remembered(
         "response",
         (crystal, kind, distance, histories, grid, seed),
+        _SHAPES,
         lambda: _followed(crystal, (kind, distance), grid, int(histories), int(seed), progress),
     )
     return ResponseMatrix(**arrays)
@@ -379,12 +388,10 @@ def _followed(
 
     counted = np.zeros((len(energies), len(offsets) + warp.N_BINS))
     tasks = len(energies) * batches
-    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        # The sum runs in the order of the tasks, whichever is done first.
-        for task, counts in enumerate(pool.map(one, range(tasks))):
-            counted[task // batches] += counts
-            if progress is not None and (task + 1) % batches == 0:
-                progress((task + 1) / tasks, "following photons through the crystal")
+    for task, counts in enumerate(side_by_side(one, tasks, threads)):
+        counted[task // batches] += counts
+        if progress is not None and (task + 1) % batches == 0:
+            progress((task + 1) / tasks, "following photons through the crystal")
     areas = counted * (_area(shape, *incidence) / histories)
     return {
         "energies": energies,

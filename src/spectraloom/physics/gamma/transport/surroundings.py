@@ -20,7 +20,7 @@ from spectraloom.errors import DataError
 from spectraloom.physics.gamma.crystal import Layer
 from spectraloom.physics.gamma.elements import require_energies
 from spectraloom.physics.gamma.materials import material
-from spectraloom.physics.gamma.transport.cache import remembered
+from spectraloom.physics.gamma.transport.cache import Shapes, remembered
 from spectraloom.physics.gamma.transport.grid import PHOTON_ENERGIES
 from spectraloom.physics.gamma.transport.layers import Emission, leaving
 from spectraloom.physics.gamma.transport.planes import scattered
@@ -152,6 +152,14 @@ class Flux(NamedTuple):
     around: FloatArray
 
 
+_SHAPES: Shapes = {
+    "energies": ("n",),
+    "direct": ("n",),
+    "front": (PHOTON_ENERGIES.size,),
+    "around": (PHOTON_ENERGIES.size,),
+}
+
+
 def emerging(
     energies: npt.ArrayLike,
     intensities: npt.ArrayLike,
@@ -191,6 +199,7 @@ def emerging(
     kept = remembered(
         "flux",
         (at, photons, surroundings, histories, seed),
+        _SHAPES,
         lambda: _computed(at, photons, surroundings, histories, seed)._asdict(),
     )
     return Flux(**kept)
