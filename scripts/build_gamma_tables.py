@@ -210,7 +210,8 @@ def lines(name: str, library: dict[str, Any]) -> Iterator[list[Any]]:
     """Energy, its deviation, photons per decay, their deviation, and kind of each line.
 
     Lines of the isomer that a decay feeds are left to the isomer. Annihilation photons, which the
-    library files under x-rays, are told apart.
+    library files under x-rays, are told apart. It has those of Gd-147 once more among the gammas,
+    where a line at the rest energy of the electron without uncertainty is no transition.
     """
     isomer, fraction = TO_ISOMER.get(name, ("", 0.0))
     fed = intensities(library[isomer], "gamma") if isomer else np.zeros((4, 0))
@@ -220,6 +221,8 @@ def lines(name: str, library: dict[str, Any]) -> Iterator[list[Any]]:
         merged: dict[float, list[float]] = {}
         for energy, spread, value, deviation in intensities(library[name], kind).T:
             if value < LEAST_INTENSITY or energy < LEAST_ENERGY:
+                continue
+            if kind == "gamma" and energy == 511.0 and spread == 0.0:
                 continue
             same = np.abs(fed[0] - energy) < 0.3
             if kind == "gamma" and np.any(np.abs(fed[2, same] * fraction / value - 1) < 0.3):

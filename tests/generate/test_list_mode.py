@@ -117,6 +117,14 @@ def test_uncalibrated_channels_are_enough_without_pile_up() -> None:
         list_mode(RATES, axis, 0.01, seed=1, pile_up_time=1e-6)
 
 
+def test_arrays_of_the_caller_stay_writeable() -> None:
+    times, channels, busy = np.array([0.5, 1.0]), np.array([0, 1]), np.array([[0.5, 0.6]])
+    counts = ListMode(times, channels, Axis.regular(0.0, 2.0, 2), 2.0, busy)
+    for own, kept in ((times, counts.times), (channels, counts.channels), (busy, counts.busy)):
+        assert own.flags.writeable
+        assert not kept.flags.writeable
+
+
 def test_impossible_lists_are_refused() -> None:
     with pytest.raises(DataError, match="zero or more per second"):
         list_mode(-RATES, AXIS, 1.0, seed=1)

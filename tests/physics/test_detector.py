@@ -128,6 +128,12 @@ def test_detectors_that_make_no_sense_are_refused() -> None:
         GammaDetector("d", Axis.from_points([1.0, 2.0]))
     with pytest.raises(DataError, match="fraction of"):
         GammaDetector("d", AXIS, fwhm_662=7.0)
+    for name, wrong in (("crystal", "NaI"), ("axis", "keV"), ("name", 5), ("fwhm_662", "7 %")):
+        with pytest.raises(DataError, match=name):
+            GammaDetector(**({"name": "d", "axis": AXIS} | {name: wrong}))  # type: ignore[arg-type]
+    for broken in (3, (("a", 1.0),), ((60.0,),)):
+        with pytest.raises(DataError, match="light is a list"):
+            GammaDetector("d", AXIS, light=broken)  # type: ignore[arg-type]
     for name in ("noise", "backscatter", "dead_time", "pile_up_time"):
         with pytest.raises(DataError, match=name):
             GammaDetector("d", AXIS, **{name: -0.1})

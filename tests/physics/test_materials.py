@@ -108,11 +108,20 @@ def test_an_unknown_material_names_what_is_near() -> None:
 
 
 def test_a_missing_or_impossible_density_is_said() -> None:
-    with pytest.raises(DataError, match=r"density of 'Gd2O2S' is not known: give it in g/cm3"):
+    with pytest.raises(DataError, match=r"density of 'Gd2O2S' is not known: instead"):
         material("Gd2O2S").attenuation(60.0)
+    with pytest.raises(DataError, match=r"did you mean NaI\?"):
+        material("NaII").require_density()
     for density in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(DataError, match="density of 'Pb' must be above zero"):
             material("Pb", density=density)
+
+
+@pytest.mark.parametrize("name", ["(" * 3000, "Na" * 3000, "x" * 3000])
+def test_a_message_repeats_only_the_begin_of_a_long_name(name: str) -> None:
+    with pytest.raises((DataError, LabelError)) as caught:
+        material(name).require_density()
+    assert len(str(caught.value)) < 700
 
 
 def test_impossible_mixtures_and_energies_are_refused() -> None:

@@ -59,8 +59,11 @@ class ListMode:
                 raise DataError(f"{name} must not fall, from 0 s to the end at {self.duration:g} s")
         if n and not (self.channels.min() >= 0 and self.channels.max() < self.axis.n_channels):
             raise DataError(f"there are channels outside of the axis: {self.axis.describe()}")
-        for array in (self.times, self.channels, self.busy):
-            array.flags.writeable = False
+        for name in ("times", "channels", "busy"):
+            # A view, so that the array of the caller stays writeable.
+            view = getattr(self, name).view()
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
 
     def __len__(self) -> int:
         return self.times.size

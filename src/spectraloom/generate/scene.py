@@ -27,11 +27,12 @@ from spectraloom.generate.scene_checks import (
     as_shields,
     as_whole,
     require_flag,
-    shown,
 )
+from spectraloom.physics.gamma.checks import NEAREST
 from spectraloom.physics.gamma.crystal import Layer
 from spectraloom.physics.gamma.detector import GammaDetector
 from spectraloom.physics.gamma.emission import EmissionLines
+from spectraloom.physics.gamma.materials import shown
 from spectraloom.physics.gamma.nuclides import nuclide
 from spectraloom.physics.gamma.spectrum import source_lines
 from spectraloom.physics.gamma.transport.surroundings import Surroundings
@@ -62,16 +63,20 @@ class SceneSource:
     mixture : int or (int, int)
         How many of them lie together. Those that do share the counts at random (Dirichlet).
     age : str, float, or sequence of these
-        Times since the nuclides were pure, in s or as ``"20 y"``; one is drawn. Without any,
-        daughters are in equilibrium.
+        Times since the nuclides were pure, in s or as ``"20 y"``; one is drawn. Without any, each
+        has the daughters that soon are in equilibrium with it: those that live less than half as
+        long and at most 30 days, up to the first that does not. So Th-232 is alone, and U-238 ends
+        with Pa-234m; give their age to have the late daughters.
     absorbers : sequence
-        Layers closed around the sources, of which one is drawn: None for none, ``("Pb", 0.2)``
-        (material and cm) or ``("Pb", (0.1, 2.0))`` for a range.
+        Layers closed around the sources, of which one is drawn: None or ``"none"``,
+        ``("Pb", 0.2)`` (material and cm) or ``"Pb 0.2"``, ``("Pb", (0.1, 2.0))`` for a range.
+        Materials are names or, here and below, what :func:`~spectraloom.physics.gamma.material`
+        and :func:`~spectraloom.physics.gamma.mixture` give.
     distance : range
         From the middle of the sources to the front of the detector, cm.
-    body : (str, float), optional
+    body : Layer, optional
         Material and radius in cm of a ball in which the sources are spread evenly.
-    floor : (str, float), optional
+    floor : Layer, optional
         Material of a floor and height of sources and detector above it, cm.
     counts : range, optional
         Expected counts of all sources together; 1000 to 10,000 if nothing else is given.
@@ -110,7 +115,7 @@ class SceneSource:
         _put(self, "mixture", as_mixture(self.mixture, len(self.nuclides)))
         _put(self, "age", as_ages(self.age))
         _put(self, "absorbers", as_shields(self.absorbers))
-        _put(self, "distance", as_range("distance", self.distance, above=0.0, most=FURTHEST))
+        _put(self, "distance", as_range("distance", self.distance, least=NEAREST, most=FURTHEST))
         _put(self, "body", as_layer("body", self.body, "radius"))
         _put(self, "floor", as_layer("floor", self.floor, "height"))
         given = [name for name in AMOUNTS if getattr(self, name) is not None]
@@ -385,7 +390,7 @@ def _require_parts(scene: Scene) -> None:
 
 
 def emission(name: str, age: float | None) -> str | EmissionLines:
-    """A nuclide in equilibrium, or its lines some time (s) after it was pure."""
+    """A nuclide with its early daughters, or its lines some time (s) after it was pure."""
     return name if age is None else nuclide(name).aged(age)
 
 

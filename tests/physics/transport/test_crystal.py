@@ -19,7 +19,20 @@ def test_crystals_that_are_the_same_are_equal_and_hash_alike() -> None:
     [
         ({"material": "unobtainium"}, LabelError, "unobtainium"),
         ({"material": "Gd2O2S"}, DataError, "density"),
+        ({"material": None}, DataError, "a name"),
+        ({"material": ["NaI"]}, DataError, "a name"),
+        ({"material": "NaII"}, DataError, "did you mean NaI"),
         ({"size": (7.62,)}, DataError, "diameter, length"),
+        ({"size": 7.0}, DataError, "diameter, length"),
+        ({"size": ("7", "7")}, DataError, "size"),
+        ({"size": (True, 7.0)}, DataError, "size"),
+        ({"size": (10**400, 7.0)}, DataError, "size"),
+        ({"window": ("Al", 0.1)}, DataError, "list of layers"),
+        ({"window": (("Al", 0.1, 2),)}, DataError, "window"),
+        ({"back": 5}, DataError, "list of layers"),
+        ({"dead_layer": None}, DataError, "dead_layer"),
+        ({"hole": 3}, DataError, "diameter, depth"),
+        ({"hole": (1.0, 2.0, 3.0)}, DataError, "diameter, depth"),
         ({"size": (7.62, -1.0)}, DataError, "above zero"),
         ({"size": (7.62, float("nan"))}, DataError, "above zero"),
         ({"window": (("Al", -0.1),)}, DataError, "window"),
@@ -37,6 +50,11 @@ def test_what_cannot_be_built_is_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         Crystal(**wrong)  # type: ignore[arg-type]
+
+
+def test_lists_are_as_good_as_tuples() -> None:
+    listed = Crystal(size=[5, 6], window=[["Al", 0.1]], hole=[1, 2])  # type: ignore[arg-type]
+    assert hash(listed) == hash(Crystal(size=(5.0, 6.0), window=(("Al", 0.1),), hole=(1.0, 2.0)))
 
 
 @given(st.floats(0.1, 20), st.floats(0.1, 20), st.floats(0.1, 20))

@@ -240,6 +240,12 @@ def test_the_grid_brackets_the_edges_of_all_materials() -> None:
         ({"incidence": "behind"}, "incidence"),
         ({"incidence": 0.0}, "incidence"),
         ({"incidence": float("inf")}, "incidence"),
+        ({"incidence": 1e-200}, "incidence"),
+        ({"incidence": None}, "incidence"),
+        ({"incidence": True}, "incidence"),
+        ({"incidence": "5"}, "incidence"),
+        ({"histories": float("inf")}, "histories"),
+        ({"crystal": "NaI"}, "Crystal"),
         ({"histories": 0}, "histories"),
         ({"histories": 1.5}, "histories"),
         ({"seed": -1}, "seed"),
@@ -251,7 +257,7 @@ def test_the_grid_brackets_the_edges_of_all_materials() -> None:
 )
 def test_what_makes_no_response_is_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        response_matrix(Crystal(), **wrong)  # type: ignore[arg-type]
+        response_matrix(**({"crystal": Crystal()} | wrong))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -289,6 +289,20 @@ def test_the_flux_is_remembered(tmp_path: Path) -> None:
     ("around", "message"),
     [
         ({"distance": 0.0}, "distance"),
+        ({"distance": 1e-300}, "distance"),
+        ({"distance": 1e9}, "distance"),
+        ({"distance": 1e200}, "distance"),
+        ({"distance": "100"}, "distance"),
+        ({"distance": True}, "distance"),
+        ({"shells": ("Pb", 0.5)}, "list of layers"),
+        ({"shells": (("Pb", 0.5, 1.0),)}, r"\(material, cm\)"),
+        ({"slabs": None}, "list of layers"),
+        ({"slabs": ((3, 0.5),)}, "a name"),
+        ({"source": "U"}, r"\(material, cm\)"),
+        ({"floor": ("soil", np.nan)}, "floor"),
+        ({"cavity": 1.0}, "no shells"),
+        ({"cavity": None}, "cavity"),
+        ({"air": 1}, "true or false"),
         ({"cavity": -1.0}, "cavity"),
         ({"shells": (("Pb", -0.1),)}, "shells"),
         ({"shells": (("Gd2O2S", 0.1),)}, "density"),
@@ -300,6 +314,35 @@ def test_the_flux_is_remembered(tmp_path: Path) -> None:
 def test_surroundings_that_cannot_be_are_refused(around: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
         Surroundings(**around)  # type: ignore[arg-type]
+
+
+def test_lists_are_as_good_as_tuples() -> None:
+    listed = Surroundings(shells=[["Pb", 1]], source=["U", 0.5], distance=np.float32(50.0))  # type: ignore[arg-type]
+    assert hash(listed) == hash(Surroundings(50.0, (("Pb", 1.0),), source=("U", 0.5)))
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"histories": 0},
+        {"histories": 150.5},
+        {"histories": np.nan},
+        {"histories": np.inf},
+        {"histories": "10"},
+        {"seed": -1},
+        {"seed": 1.5},
+        {"seed": True},
+        {"seed": 2**64},
+    ],
+)
+def test_histories_and_seeds_are_whole_numbers(named: dict[str, object]) -> None:
+    with pytest.raises(DataError, match="whole number"):
+        emerging([661.7], [1.0], Surroundings(), **named)  # type: ignore[arg-type]
+
+
+def test_surroundings_are_asked_for() -> None:
+    with pytest.raises(DataError, match="Surroundings"):
+        emerging([661.7], [1.0], None)  # type: ignore[arg-type]
 
 
 def test_an_unknown_material_is_named() -> None:

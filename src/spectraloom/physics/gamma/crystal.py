@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from spectraloom.errors import DataError
-from spectraloom.physics.gamma.materials import material
+from spectraloom.physics.gamma.checks import (
+    as_layers,
+    as_length,
+    as_lengths,
+    require_material,
+)
+from spectraloom.physics.gamma.materials import Material
 
-Layer = tuple[str, float]
-"""Name of a material and thickness in cm."""
+Layer = tuple[str | Material, float]
+"""A material or its name, and its thickness in cm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class Crystal:
 
     Parameters
     ----------
-    material : str
+    material : str or Material
         What it is made of, as in :func:`~spectraloom.physics.gamma.material`.
     size : tuple of float
         Diameter and length of a cylinder along the axis, or width, height and length of a box; cm.
@@ -39,12 +43,13 @@ class Crystal:
     Raises
     ------
     DataError
-        If a length is not positive, a layer has no density, or hole or dead layer do not fit in.
+        If something is of another type, a length is not positive, a layer has no density, or hole
+        or dead layer do not fit in.
     LabelError
         If a material is not known.
     """
 
-    material: str = "NaI"
+    material: str | Material = "NaI"
     size: tuple[float, ...] = (7.62, 7.62)
     window: tuple[Layer, ...] = (("Al", 0.05),)
     side: tuple[Layer, ...] = (("Al", 0.05),)
@@ -53,21 +58,14 @@ class Crystal:
     dead_layer: float = 0.0
 
     def __post_init__(self) -> None:
-        self._require_lengths("size", self.size)
-        if len(self.size) not in (2, 3):
-            raise DataError(
-                "the size of a crystal is (diameter, length) of a cylinder or (width, height, "
-                f"length) of a box, in cm; got {self.size}"
-            )
-        material(self.material).require_density()
+        put = object.__setattr__
+        shape = "(diameter, length) of a cylinder or (width, height, length) of a box"
+        put(self, "size", as_lengths("size", self.size, (2, 3), shape))
+        require_material(self.material)
         for name in ("window", "side", "back"):
-            for layer in getattr(self, name):
-                material(layer[0]).require_density()
-            self._require_lengths(name, tuple(layer[1] for layer in getattr(self, name)))
-        if not (np.isfinite(self.dead_layer) and self.dead_layer >= 0):
-            raise DataError(
-                f"dead_layer is a thickness of zero or more, in cm; got {self.dead_layer:g}"
-            )
+            put(self, name, as_layers(name, getattr(self, name)))
+        if isinstance(self.dead_layer, bool) or self.dead_layer != 0.0:
+            put(self, "dead_layer", as_length("dead_layer", self.dead_layer))
         width, length = min(self.size[:-1]), self.size[-1]
         if 2.0 * self.dead_layer >= width or self.dead_layer >= length:
             raise DataError(
@@ -76,8 +74,8 @@ class Crystal:
             )
         if self.hole is None:
             return
-        self._require_lengths("hole", self.hole)
-        if len(self.size) != 2 or len(self.hole) != 2:
+        put(self, "hole", as_lengths("hole", self.hole, (2,), "(diameter, depth)"))
+        if len(self.size) != 2:
             raise DataError(
                 "a hole is (diameter, depth) in a cylinder, in cm; got "
                 f"{self.hole} in a crystal of size {self.size}"
@@ -88,10 +86,6 @@ class Crystal:
                 f"a hole of {self.hole} cm (diameter, depth) does not fit into the active part of "
                 f"the crystal, {room[0]:g} by {room[1]:g} cm"
             )
-
-    def _require_lengths(self, name: str, lengths: tuple[float, ...]) -> None:
-        if not all(np.isfinite(length) and length > 0 for length in lengths):
-            raise DataError(f"{name} needs lengths above zero, in cm; got {getattr(self, name)}")
 
     @property
     def mean_chord(self) -> float:

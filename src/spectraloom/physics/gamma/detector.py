@@ -11,13 +11,24 @@ from scipy.special import ndtr
 from spectraloom._typing import FloatArray
 from spectraloom.data import Axis
 from spectraloom.errors import AxisError, DataError
+from spectraloom.physics.gamma.checks import is_number
 from spectraloom.physics.gamma.crystal import Crystal, Layer
+from spectraloom.physics.gamma.materials import shown
 
 CAESIUM_LINE = 661.657
 """keV; the line at which resolutions are quoted."""
 
 _FWHM_PER_SIGMA = float(2.0 * np.sqrt(2.0 * np.log(2.0)))
 _MOST_BEND = 0.3
+_NUMBERS = (
+    "fwhm_662",
+    "fwhm_exponent",
+    "noise",
+    "backscatter",
+    "dead_time",
+    "pile_up_time",
+    "fwhm_bend",
+)
 
 
 PHOTOMULTIPLIER: tuple[Layer, ...] = (("Al", 0.1), ("glass", 0.6))
@@ -94,6 +105,15 @@ class GammaDetector:
     fwhm_bend: float = 0.0
 
     def __post_init__(self) -> None:
+        for name, kind in (("name", str), ("axis", Axis), ("crystal", Crystal)):
+            if not isinstance(getattr(self, name), kind):
+                raise DataError(
+                    f"the {name} of a gamma detector is of type {kind.__name__}, got "
+                    f"{shown(getattr(self, name))}"
+                )
+        for name in _NUMBERS:
+            if not is_number(getattr(self, name)):
+                raise DataError(f"{name} is a number, got {shown(getattr(self, name))}")
         if not self.axis.binned or (self.axis.quantity, self.axis.unit) != ("energy", "keV"):
             raise AxisError(
                 f"a gamma detector needs an axis of energy bins in keV, got {self.axis.describe()}"
@@ -179,7 +199,13 @@ class GammaDetector:
 
 def _light_points(given: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
     """Points of a light curve as plain numbers, by rising energy."""
-    points = tuple((float(energy), float(light)) for energy, light in given)
+    try:
+        points = tuple((float(energy), float(light)) for energy, light in given)
+    except (TypeError, ValueError):
+        raise DataError(
+            "light is a list of (energy in keV, light per keV relative to 662 keV), got "
+            f"{shown(given)}"
+        ) from None
     if not points:
         return points
     energies, light = np.array(points).T

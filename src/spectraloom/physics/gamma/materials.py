@@ -46,6 +46,8 @@ class Material:
     density: float | None = None
 
     def __post_init__(self) -> None:
+        # Materials are compared and remembered by what they are made of.
+        object.__setattr__(self, "fractions", tuple(tuple(one) for one in self.fractions))
         unknown = [symbol for symbol, _ in self.fractions if symbol not in elements()]
         if unknown:
             raise LabelError(
@@ -78,9 +80,10 @@ class Material:
             If it is not known.
         """
         if self.density is None:
+            name = shown(self.name)
             raise DataError(
-                f"the density of {self.name!r} is not known: give it in g/cm3, as in "
-                f"material({self.name!r}, density=2.5)"
+                f"the density of {name} is not known: instead of the name give "
+                f"material({name}, density=...), in g/cm3{_near(self.name, 0.75)}"
             )
         return self.density
 
@@ -153,14 +156,15 @@ def materials() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=256)
-def material(name: str, *, density: float | None = None) -> Material:
+def material(name: str | Material, *, density: float | None = None) -> Material:
     """Find a material by its name, or make one from a chemical formula.
 
     Parameters
     ----------
     name : str
         A name out of :func:`materials` (``"steel"``, ``"water"``), an element (``"Pb"``,
-        ``"lead"``) or a formula (``"Gd2O2S"``, ``"Ca(OH)2"``, ``"Cd0.9Zn0.1Te"``).
+        ``"lead"``) or a formula (``"Gd2O2S"``, ``"Ca(OH)2"``, ``"Cd0.9Zn0.1Te"``). A material is
+        given back as it is.
     density : float, optional
         g/cm3. For a known name the density of the table by default; for a formula it stays
         unknown, and what needs it raises.
@@ -185,10 +189,17 @@ def material(name: str, *, density: float | None = None) -> Material:
     >>> material("Gd2O2S", density=7.32).density
     7.32
     """
+    if isinstance(name, Material):
+        return name if density is None else name.replace(density=density)
     found = _named(name) or _from_formula(name) or _spelled_otherwise(name)
     if found is None:
         raise _unknown(name)
     return found if density is None else found.replace(density=density)
+
+
+def material_name(made_of: str | Material) -> str:
+    """What a material is called in columns and messages."""
+    return made_of.name if isinstance(made_of, Material) else made_of
 
 
 def mixture(name: str, parts: Mapping[str, float], *, density: float | None = None) -> Material:
@@ -293,12 +304,29 @@ def _parts_by_mass(atoms: Mapping[str, float]) -> dict[str, float]:
 
 
 def _unknown(name: str) -> LabelError:
-    near = difflib.get_close_matches(name.strip().lower(), _spelled(), n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
     return LabelError(
-        f"{name!r} is neither a material nor a chemical formula of the elements H to U{hint} "
+        f"{shown(name)} is neither a material nor a chemical formula of the elements H to "
+        f"U{_near(name, 0.6)} "
         f"(known materials: {', '.join(materials())}, and the elements)"
     )
+
+
+def _near(name: str, cutoff: float) -> str:
+    """A question after names that are spelled nearly like another, if there are any."""
+    spelled = _spelled()
+    found = difflib.get_close_matches(name.strip().lower()[:60], spelled, n=3, cutoff=cutoff)
+    same = (spelled[other] if spelled[other].lower() == other else other for other in found)
+    names = dict.fromkeys(same)
+    return f"; did you mean {' or '.join(names)}?" if names else ""
+
+
+def shown(value: Any) -> str:
+    """A value as it is written, if that is short; for messages."""
+    try:
+        text = repr(value)
+    except ValueError:  # more digits than Python writes
+        return "a number of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 @lru_cache(maxsize=1)

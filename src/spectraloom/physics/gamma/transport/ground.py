@@ -24,6 +24,7 @@ from scipy.special import exp1, expn
 
 from spectraloom._typing import FloatArray, IntArray
 from spectraloom.errors import DataError, LabelError
+from spectraloom.physics.gamma.checks import as_histories, as_seed
 from spectraloom.physics.gamma.compton import ELECTRON_REST_ENERGY, scattered_fractions
 from spectraloom.physics.gamma.materials import Material, material
 from spectraloom.physics.gamma.transport.batches import side_by_side
@@ -124,8 +125,7 @@ def ground_flux(
         not above zero.
     """
     at, photons = _checked(energies, born, place, height, relaxation)
-    if histories < 1:
-        raise DataError(f"at least one history is needed; got {histories}")
+    histories, seed = as_histories(histories), as_seed(seed)
     ground, air = material(soil), material("air")
     depth = relaxation / ground.require_density()
     chosen, weights = _starts(at, photons, histories)

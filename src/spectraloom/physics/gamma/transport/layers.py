@@ -10,7 +10,7 @@ import numpy as np
 from spectraloom._typing import FloatArray, IntArray
 from spectraloom.physics.gamma.compton import ELECTRON_REST_ENERGY
 from spectraloom.physics.gamma.elements import HIGHEST_ENERGY, LOWEST_ENERGY
-from spectraloom.physics.gamma.materials import material
+from spectraloom.physics.gamma.materials import Material, material
 from spectraloom.physics.gamma.transport.collisions import Media, Strata
 from spectraloom.physics.gamma.transport.grid import PHOTON_EDGES, PHOTON_ENERGIES
 from spectraloom.physics.gamma.transport.layers_kernel import (
@@ -30,7 +30,7 @@ BIN_OF: IntArray = np.minimum(
 """Bin of each whole number of keV; the edges are whole numbers."""
 BIN_OF.flags.writeable = False
 
-Sphere = tuple[str | None, float]
+Sphere = tuple[str | Material | None, float]
 """Material and outer radius in cm; None is a gap."""
 
 
@@ -68,7 +68,7 @@ def leaving(
     ----------
     energies, intensities : ndarray, shape (n_lines,)
         Lines of the source, keV and photons per decay.
-    spheres : sequence of (str or None, float)
+    spheres : sequence of Sphere
         From inside out; at least one.
     ball : float
         Radius of the ball in which the activity is spread evenly, cm; zero for a point.
@@ -100,7 +100,7 @@ def leaving(
     )
 
 
-def material_media(names: Sequence[str | None]) -> Media:
+def material_media(names: Sequence[str | Material | None]) -> Media:
     """Tables of the parts of a geometry; None is a gap."""
     # Any material keeps the place of a gap in the tables until it is emptied.
     tables = material_tables([material("air" if name is None else name) for name in names])

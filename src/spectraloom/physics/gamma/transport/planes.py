@@ -26,7 +26,7 @@ def scattered(
     distance: float,
     plates: Sequence[Layer],
     begin: float,
-    floor: tuple[str, float] | None,
+    floor: Layer | None,
     air: str | None,
     histories: int,
     seed: int,
@@ -41,11 +41,11 @@ def scattered(
         Parts of its lines and bins that pass on straight to the detector.
     distance : float
         From source to detector, cm.
-    plates : sequence of (str, float)
+    plates : sequence of Layer
         Plates across the way from the source to the detector: material and thickness, cm.
     begin : float
         Where on the way the plates begin, cm from the source.
-    floor : tuple of str and float, or None
+    floor : Layer or None
         Material of the floor and its depth below source and detector, cm.
     air : str or None
         What fills the rest.

@@ -15,11 +15,12 @@ import numpy.typing as npt
 
 from spectraloom._typing import Array, FloatArray, IntArray
 from spectraloom.errors import DataError
+from spectraloom.physics.gamma.checks import LONGEST, NEAREST, as_histories, as_seed, is_number
 from spectraloom.physics.gamma.compton import ELECTRON_REST_ENERGY
 from spectraloom.physics.gamma.crystal import Crystal, Layer
 from spectraloom.physics.gamma.elements import HIGHEST_ENERGY
 from spectraloom.physics.gamma.fluorescence import k_shells
-from spectraloom.physics.gamma.materials import Material, material
+from spectraloom.physics.gamma.materials import Material, material, shown
 from spectraloom.physics.gamma.transport import warp
 from spectraloom.physics.gamma.transport.batches import side_by_side
 from spectraloom.physics.gamma.transport.cache import Shapes, remembered
@@ -220,16 +221,15 @@ def response_matrix(
     electrons from the housing that enter the crystal.
     """
     kind, distance = _from_where(incidence)
-    if int(histories) != histories or histories < 1:
-        raise DataError(f"histories is a whole number of one or more, got {histories}")
-    if int(seed) != seed or seed < 0:
-        raise DataError(f"a seed is a whole number of zero or more, got {seed}")
+    histories, seed = as_histories(histories), as_seed(seed)
+    if not isinstance(crystal, Crystal):
+        raise DataError(f"a response needs a Crystal, got {shown(crystal)}")
     grid = default_energies(crystal) if energies is None else _require_energies(energies)
     arrays = remembered(
         "response",
         (crystal, kind, distance, histories, grid, seed),
         _SHAPES,
-        lambda: _followed(crystal, (kind, distance), grid, int(histories), int(seed), progress),
+        lambda: _followed(crystal, (kind, distance), grid, histories, seed, progress),
     )
     return ResponseMatrix(**arrays)
 
@@ -259,7 +259,7 @@ def geometry(crystal: Crystal) -> tuple[Geometry, list[Material]]:
     half = 0.5 * np.array([across[0], across[-1]])
     front, sides, behind = (_thickness(x) for x in (crystal.window, crystal.side, crystal.back))
     outer, last = half + sides, front + length
-    solids: list[tuple[str | None, FloatArray, float, float]] = []
+    solids: list[tuple[str | Material | None, FloatArray, float, float]] = []
     inner = outer
     for name, thickness in crystal.side:
         solids.append((name, inner, front, last))
@@ -313,20 +313,17 @@ def _thickness(layers: Iterable[Layer]) -> float:
 
 
 def _from_where(incidence: Incidence) -> tuple[int, float]:
-    if incidence == "front":
-        return FRONT, 0.0
-    if incidence == "around":
-        return AROUND, 0.0
-    try:
-        distance = float(incidence)
-    except ValueError:
-        distance = np.nan
-    if not (np.isfinite(distance) and distance > 0):
-        raise DataError(
-            'incidence is "front", "around" or the distance of a point on the axis from the front '
-            f"of the housing, above 0 cm; got {incidence!r}"
-        )
-    return POINT, distance
+    if isinstance(incidence, str):
+        if incidence == "front":
+            return FRONT, 0.0
+        if incidence == "around":
+            return AROUND, 0.0
+    elif is_number(incidence) and NEAREST <= incidence <= LONGEST:
+        return POINT, float(incidence)
+    raise DataError(
+        'incidence is "front", "around" or the distance of a point on the axis from the front '
+        f"of the housing, from {NEAREST:g} to {LONGEST:g} cm; got {shown(incidence)}"
+    )
 
 
 def _require_energies(energies: npt.ArrayLike) -> FloatArray:

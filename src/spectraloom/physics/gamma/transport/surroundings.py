@@ -17,9 +17,17 @@ import numpy.typing as npt
 
 from spectraloom._typing import FloatArray
 from spectraloom.errors import DataError
+from spectraloom.physics.gamma.checks import (
+    NEAREST,
+    as_histories,
+    as_layer,
+    as_layers,
+    as_length,
+    as_seed,
+)
 from spectraloom.physics.gamma.crystal import Layer
 from spectraloom.physics.gamma.elements import require_energies
-from spectraloom.physics.gamma.materials import material
+from spectraloom.physics.gamma.materials import Material, material, shown
 from spectraloom.physics.gamma.transport.cache import Shapes, remembered
 from spectraloom.physics.gamma.transport.grid import PHOTON_ENERGIES
 from spectraloom.physics.gamma.transport.layers import Emission, leaving
@@ -43,7 +51,7 @@ class Surroundings:
         halfway between the outermost shell and the detector.
     source : Layer or None
         Material and radius in cm of a ball in which the activity is spread evenly; None is a point.
-    floor : tuple of str and float, or None
+    floor : Layer or None
         Material of a wide flat floor, and the height of source and detector above it, cm.
     air : bool
         Whether there is air between source and detector and around.
@@ -51,8 +59,9 @@ class Surroundings:
     Raises
     ------
     DataError
-        If a length is not above zero (a cavity may be zero), a material has no density, or the
-        parts do not fit between source, detector and floor.
+        If something is of another type, a length is not above zero (a cavity may be zero, the
+        distance is at least 0.001) or above 1e6, a material has no density, there is a cavity but
+        no shell, or the parts do not fit between source, detector and floor.
     LabelError
         If a material is not known.
     """
@@ -62,20 +71,23 @@ class Surroundings:
     cavity: float = 0.0
     slabs: tuple[Layer, ...] = ()
     source: Layer | None = None
-    floor: tuple[str, float] | None = None
+    floor: Layer | None = None
     air: bool = True
 
     def __post_init__(self) -> None:
-        _require_length("distance", self.distance)
-        if self.cavity != 0.0:
-            _require_length("cavity", self.cavity)
-        parts = {"shells": self.shells, "slabs": self.slabs}
-        parts |= {"source": () if self.source is None else (self.source,)}
-        parts |= {"floor": () if self.floor is None else (self.floor,)}
-        for name, layers in parts.items():
-            for made_of, length in layers:
-                material(made_of).require_density()
-                _require_length(name, length)
+        put = object.__setattr__
+        put(self, "distance", as_length("distance", self.distance, least=NEAREST))
+        for name in ("shells", "slabs"):
+            put(self, name, as_layers(name, getattr(self, name)))
+        for name in ("source", "floor"):
+            if getattr(self, name) is not None:
+                put(self, name, as_layer(name, getattr(self, name)))
+        if isinstance(self.cavity, bool) or self.cavity != 0.0:
+            put(self, "cavity", as_length("cavity", self.cavity))
+            if not self.shells:
+                raise DataError("a cavity is the room within shells, and there are no shells")
+        if not isinstance(self.air, bool):
+            raise DataError(f"air is true or false, got {shown(self.air)}")
         if self.source is not None and 0.0 < self.cavity < self.source[1]:
             raise DataError(
                 f"a source of radius {self.source[1]:g} cm does not fit into a cavity of radius "
@@ -108,9 +120,9 @@ class Surroundings:
         ball = 0.0 if self.source is None else self.source[1]
         return max(self.cavity if self.shells else 0.0, ball)
 
-    def spheres(self) -> tuple[tuple[str | None, float], ...]:
+    def spheres(self) -> tuple[tuple[str | Material | None, float], ...]:
         """Material and outer radius of ball, gap and shells, from inside out; None is a gap."""
-        found: list[tuple[str | None, float]] = []
+        found: list[tuple[str | Material | None, float]] = []
         radius = 0.0
         if self.source is not None:
             radius = self.source[1]
@@ -122,11 +134,6 @@ class Surroundings:
             radius += thickness
             found.append((made_of, radius))
         return tuple(found)
-
-
-def _require_length(name: str, length: float) -> None:
-    if not (np.isfinite(length) and length > 0):
-        raise DataError(f"{name} needs lengths above zero, in cm; got {length:g}")
 
 
 class Flux(NamedTuple):
@@ -194,8 +201,9 @@ def emerging(
         intensity is below zero, or there is no history.
     """
     at, photons = _require_lines(energies, intensities)
-    if histories < 1:
-        raise DataError(f"at least one history is needed, got {histories}")
+    histories, seed = as_histories(histories), as_seed(seed)
+    if not isinstance(surroundings, Surroundings):
+        raise DataError(f"what is around a source is Surroundings, got {shown(surroundings)}")
     kept = remembered(
         "flux",
         (at, photons, surroundings, histories, seed),
