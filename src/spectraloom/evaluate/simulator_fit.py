@@ -27,6 +27,7 @@ from spectraloom.evaluate.simulator_peaks import (
 from spectraloom.physics.gamma import GammaDetector
 from spectraloom.physics.gamma.crystal import Crystal
 from spectraloom.physics.gamma.detector import CAESIUM_LINE
+from spectraloom.physics.gamma.materials import material_name
 from spectraloom.physics.gamma.spectrum import expected_counts
 
 _LIGHT_ENERGIES = np.array([20, 40, 70, 120, 200, 350, 661.657, 1000, 1500, 2100, 3000])
@@ -34,7 +35,7 @@ _CHANNELS_PER_WIDTH = 6.0
 _LEAST_INTENSITY = 0.002  # photons per decay of a line that is looked for
 _STRENGTH = 0.01  # of beliefs, in units of the error of a shape
 _RATIO_ERROR = 0.02  # of a ratio, beside that of counting
-_PEAK_ERROR = 0.01  # of positions and widths, as a fraction of the width
+_PEAK_ERROR = 0.02  # of positions and widths, as a fraction of the width
 # Errors of shapes and of ratios of peaks (squared) below which nothing is gained.
 _LEAST_MISFIT, _LEAST_RATIOS = 1e-4, 1e-3
 
@@ -70,7 +71,9 @@ _HIGH = Parameters(1.1, 30.0, 0.3, 1.2, 0.15, 30.0, 0.05, 0.05, 2.0)
 _SCALE = Parameters(0.01, 1.0, 0.005, 0.05, 0.01, 1.0, 0.003, 0.003, 0.02)
 # What the spectra leave open stays where most detectors are: a calibration has taken up most of the
 # light that is not proportional, and of an offset.
-_SPREAD = {"offset": 3.0, "bend": 0.02, "slope": 0.02, "curvature": 0.02}
+_SPREAD = {"offset": 3.0, "bend": 0.02, "slope": 0.005, "curvature": 0.005}
+# Sodium iodide is far more common, and a larger crystal of it looks much alike.
+_RARE = {"CsI": 0.5}
 # Charge is proportional to energy.
 _PROPORTIONAL = {"HPGe": 1e-5, "CZT": 1e-5}
 
@@ -105,11 +108,10 @@ class FittedSimulator:
         """What lengths and materials are chosen by.
 
         Logarithms of both errors, as for normal errors of unknown size: neither drowns the other.
-        Ratios are few, and count half.
+        Ratios are few, and count half. What is rare takes more to be believed.
         """
-        return float(
-            np.log(self.misfit + _LEAST_MISFIT) + 0.5 * np.log(self.ratios + _LEAST_RATIOS)
-        )
+        errors = np.log(self.misfit + _LEAST_MISFIT) + 0.5 * np.log(self.ratios + _LEAST_RATIOS)
+        return float(errors) + _RARE.get(material_name(self.arrangement.crystal.material), 0.0)
 
     @property
     def detector(self) -> GammaDetector:
@@ -154,7 +156,7 @@ class FittedSimulator:
         crystal, around = self.arrangement.crystal, self.arrangement.surroundings
         values = self.values
         return {
-            "crystal": crystal.material,
+            "crystal": material_name(crystal.material),
             "size_cm": list(crystal.size),
             "window_cm": [list(layer) for layer in crystal.window],
             "back_cm": [list(layer) for layer in crystal.back],
@@ -224,14 +226,10 @@ def fit_parameters(
     axis, crystal = first.axis, arrangement.crystal
     deposits = [deposited(one, arrangement) for one in spectra]
     grouped, targets = _grouped(spectra, first.values, axis)
-    light = _PROPORTIONAL.get(crystal.material)
+    light = _PROPORTIONAL.get(material_name(crystal.material))
     spreads = _SPREAD if light is None else _SPREAD | {"slope": light, "curvature": light}
     # Shapes alone have false minima, a width or so away from where the peaks are.
-    peaks = [
-        (line.energy, peak)
-        for one in spectra
-        for line, peak in first.references(one, FITTED).items()
-    ]
+    peaks = [(line.energy, peak) for one in spectra for line, peak in first.references(one).items()]
 
     def residuals(numbers: FloatArray) -> FloatArray:
         values = Parameters(*numbers.tolist())

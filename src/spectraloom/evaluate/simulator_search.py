@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from spectraloom.data import Axis
@@ -36,8 +37,14 @@ _WINDOWS = (0.05, 0.5)  # cm of aluminium to start from
 # Diameters and lengths to start from, cm: cubes, long and flat ones, as they are built in.
 _SIZES = ((1.2, 1.2), (2.5, 2.5), (3.6, 5.0), (5.0, 3.0), (5.0, 5.0), (7.62, 7.62))
 _CONTACT = 0.07  # cm of germanium that gives no signal
-_DISTANCES = (40.0, 16.0)  # cm, beside that of Surroundings()
 _FLOOR = ("concrete", 100.0)
+# Near and far sources, with a floor and without, are valleys of their own.
+_AROUND = (
+    Surroundings(floor=_FLOOR),
+    Surroundings(),
+    Surroundings(distance=40.0, floor=_FLOOR),
+    Surroundings(distance=16.0),
+)
 _STEPS = (1.6, 1.25, 1.1)  # factors that lengths are tried with
 _SEARCH_HISTORIES, _FINAL_HISTORIES = 60_000, 400_000
 _LENGTHS = {
@@ -46,6 +53,7 @@ _LENGTHS = {
     "distance": (5.0, 200.0),
     "dead layer": (0.01, 0.2),
 }
+_BEST = 3  # beginnings that are fitted on
 _FEW = 4  # steps of a fit of what is tried
 _LEAST_GAIN = 0.01  # of the cost, which is a logarithm
 
@@ -94,41 +102,29 @@ def fit_simulator(
 
 def _start(spectra: Sequence[ReferenceSpectrum], axis: Axis, report: Progress) -> FittedSimulator:
     """The best of some materials, sizes and surroundings to begin with."""
-    neutral = Arrangement(
-        Crystal(size=(5.0, 5.0)), Surroundings(floor=_FLOOR), histories=_SEARCH_HISTORIES
-    )
-    guesses = [
-        fit_backscatter(
-            spectra,
-            FittedSimulator(neutral, Parameters(width=width, noise=min(0.5, 300.0 * width)), axis),
-            _crystal(neutral, window=(("Al", thickness),)),
-        )
-        for width in _WIDTHS
-        for thickness in _WINDOWS
-    ]
+    guesses = []
+    for width, thickness, around in product(_WIDTHS, _WINDOWS, _AROUND):
+        crystal = Crystal(size=(5.0, 5.0), window=(("Al", thickness),))
+        arrangement = Arrangement(crystal, around, histories=_SEARCH_HISTORIES)
+        values = Parameters(width=width, noise=min(0.5, 300.0 * width))
+        guess = FittedSimulator(arrangement, values, axis)
+        guesses.append(fit_backscatter(spectra, guess, arrangement))
     rough = fit_parameters(spectra, min(guesses, key=lambda one: one.misfit), most=20)
     width = float(rough.detector.fwhm(CAESIUM_LINE)) / CAESIUM_LINE
     fits = []
     made_of = [name for name, (low, high) in _MATERIALS.items() if low <= width < high]
     for number, material in enumerate(made_of or _MATERIALS):
         report(0.2 * number / len(made_of or _MATERIALS), f"trying {material}")
-        for size in _SIZES:
-            contact = _CONTACT if material == "HPGe" else 0.0
-            arrangement = _crystal(
-                rough.arrangement, material=material, size=size, dead_layer=contact
+        contact = _CONTACT if material == "HPGe" else 0.0
+        for size, around in product(_SIZES, _AROUND):
+            crystal = replace(
+                rough.arrangement.crystal, material=material, size=size, dead_layer=contact
             )
+            arrangement = replace(rough.arrangement, crystal=crystal, surroundings=around)
             # Too large a crystal has widened the peaks to fill the continuum.
-            fits.append(fit_parameters(spectra, rough, arrangement, most=15))
-    best = min(fits, key=lambda one: one.cost)
-    report(0.15, "trying distances, and no floor")
-    around = best.arrangement.surroundings
-    # Near and far sources are valleys of their own.
-    others = [replace(around, distance=distance) for distance in _DISTANCES]
-    fits = [best]
-    for other in (*others, replace(around, floor=None)):
-        arrangement = replace(best.arrangement, surroundings=other)
-        fits.append(fit_parameters(spectra, best, arrangement, most=6))
-    return min(fits, key=lambda one: one.cost)
+            fits.append(fit_parameters(spectra, rough, arrangement, most=6))
+    near = sorted(fits, key=lambda one: one.cost)[:_BEST]
+    return min((fit_parameters(spectra, one) for one in near), key=lambda one: one.cost)
 
 
 Move = Callable[[Arrangement, float], Iterator[Arrangement]]
@@ -193,7 +189,7 @@ def _dead_layer(some: Arrangement, step: float) -> Iterator[Arrangement]:
 
 def _material(some: Arrangement, _step: float) -> Iterator[Arrangement]:
     """The others that have such a resolution."""
-    own = _MATERIALS[some.crystal.material]
+    own = _MATERIALS[str(some.crystal.material)]
     for name, others in _MATERIALS.items():
         if name != some.crystal.material and others[0] < own[1] and own[0] < others[1]:
             yield _crystal(some, material=name, dead_layer=0.0)
