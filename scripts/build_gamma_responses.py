@@ -23,13 +23,17 @@ def main() -> None:
     """Compute everything anew in an empty cache and copy it into the package."""
     from spectraloom.generate import demo_sets
     from spectraloom.physics.gamma import background_rates, detector, detectors, response_matrix
+    from spectraloom.physics.gamma.incidence import from_where
     from spectraloom.physics.gamma.transport import cache
+    from spectraloom.physics.gamma.transport.grid import PHOTON_ENERGIES
 
     for path in cache.SHIPPED.glob("*.npz"):
         path.unlink()
     for name in detectors():
-        for incidence in ("front", "around"):
-            response_matrix(detector(name).crystal, incidence)
+        crystal = detector(name).crystal
+        a_metre = [one for one, _ in from_where(crystal, 100.0, PHOTON_ENERGIES)]
+        for incidence in dict.fromkeys(("front", "around", *a_metre)):
+            response_matrix(crystal, incidence)
             sys.stderr.write(f"{name}, {incidence}\n")
     background_rates(detector(detectors()[0]))
     demo_sets()

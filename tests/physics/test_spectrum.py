@@ -28,6 +28,7 @@ from spectraloom.physics.gamma import (
     response_matrix,
     sources,
 )
+from spectraloom.physics.gamma import spectrum as spectrum_module
 from spectraloom.physics.gamma.spectrum import turned_back
 from spectraloom.physics.gamma.transport.grid import PHOTON_EDGES, PHOTON_ENERGIES
 
@@ -42,6 +43,18 @@ def of_lines(energies: list[float], photons: list[float]) -> Flux:
 
 def window(low: float, high: float, axis: Axis = DETECTOR.axis) -> slice:
     return axis.window(low, high)
+
+
+@pytest.fixture
+def few_histories(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Responses of few histories at few energies, for crystals that no other test has."""
+    monkeypatch.setattr(
+        spectrum_module,
+        "response_matrix",
+        lambda crystal, incidence: response_matrix(
+            crystal, incidence, histories=10_000, energies=[20.0, 33.0, 34.0, 80.0, 250.0, 700.0]
+        ),
+    )
 
 
 @pytest.mark.parametrize("energy", [59.54, 356.0, 661.657, 1332.5, 2614.55])
@@ -103,13 +116,77 @@ def test_as_many_photons_are_turned_back_as_came(energy: float, photons: float) 
     assert turned[PHOTON_EDGES[1:] < backward].sum() == pytest.approx(0.0, abs=1e-9 * photons)
 
 
-def test_far_counts_fall_with_the_square_of_the_distance() -> None:
+@pytest.mark.parametrize(("energy", "distance"), [(59.54, 77.0), (661.657, 100.0), (122.0, 200.0)])
+def test_counts_are_those_that_a_point_gives_at_its_distance(
+    energy: float, distance: float
+) -> None:
+    counts = detector_counts(of_lines([energy], [1.0]), BARE, distance=distance)
+    point = response_matrix(
+        BARE.crystal, distance, histories=100_000, energies=[energy, 1.02 * energy]
+    )
+    deposits = point.deposits([energy], [0.0, 1e4])
+    whole = deposits.areas.sum() + deposits.continuum.sum()
+    assert counts.sum() == pytest.approx(whole, rel=0.01)
+
+
+def test_from_very_far_counts_fall_with_the_square_of_the_distance() -> None:
     far, farther = (
         expected_counts("Cs137", BARE, Surroundings(distance=d, air=False)).sum()
-        for d in (1000.0, 2000.0)
+        for d in (1e5, 2e5)
     )
-    middle = 0.5 * BARE.crystal.size[-1]
-    assert far / farther == pytest.approx(((2000 + middle) / (1000 + middle)) ** 2, rel=1e-9)
+    assert far / farther == pytest.approx(4.0, rel=1e-3)
+
+
+@pytest.mark.usefixtures("few_histories")
+def test_of_a_near_source_no_more_is_turned_back_than_it_emits() -> None:
+    axis = Axis.regular(0.0, 750.0, 75)
+    fast = GammaDetector("fast", axis, Crystal("NaI", (3.1, 3.1)), backscatter=0.06)
+
+    def added(distance: float) -> float:
+        flux = of_lines([661.657], [1.0 / (4.0 * np.pi * distance**2)])
+        bare = detector_counts(flux, replace(fast, backscatter=0.0), distance=distance).sum()
+        counts = detector_counts(flux, fast, distance=distance).sum()
+        assert counts < 0.6  # of a photon per decay; half of them fly away
+        return float((counts - bare) / bare)
+
+    far = added(1000.0)
+    for distance in (0.01, 0.1, 0.5, 3.0):
+        assert 0.3 * far < added(distance) < 3.0 * far
+
+
+def test_what_a_shield_leaves_of_weak_lines_is_counted() -> None:
+    # Of americium behind lead only lines of some 1e-6 photons per decay remain, 662 keV before all.
+    counts = expected_counts("Am241", BARE, Surroundings(shells=(("Pb", 0.5),)))
+    lines = nuclide("Am241").lines
+    passed = material("Pb").transmission(0.5, lines.energies)
+    photons = lines.intensities * passed / (4.0 * np.pi * 100.0**2)
+    strongest = lines.energies[photons.argmax()]
+    assert strongest == pytest.approx(662.4, abs=0.1)
+    assert lines.intensities[photons.argmax()] < 1e-5
+    # What is scattered by little adds some, air and the depth of the crystal take some.
+    response = response_matrix(BARE.crystal, "front")
+    peaks = photons * np.interp(lines.energies, response.energies, response.full)
+    inside = (lines.energies > 600) & (lines.energies < 780)
+    assert counts[window(600, 780)].sum() == pytest.approx(peaks[inside].sum(), rel=0.1)
+    # Nearly all the rest is scattered on the way or in the crystal.
+    assert counts[window(0, 75)].sum() < 0.1 * counts.sum()
+    assert expected_counts("Pu241", BARE).sum() > 0.0
+
+
+def test_lines_that_drown_change_nothing() -> None:
+    strong, weak = of_lines([661.657], [1.0]), of_lines([661.657, 300.0], [1.0, 1e-7])
+    np.testing.assert_array_equal(
+        detector_counts(weak, BARE, distance=100.0), detector_counts(strong, BARE, distance=100.0)
+    )
+    seen = of_lines([661.657, 300.0], [1.0, 1e-5])
+    more = detector_counts(seen, BARE, distance=100.0).sum()
+    assert more > detector_counts(strong, BARE, distance=100.0).sum()
+
+
+def test_background_rates_cannot_be_changed() -> None:
+    rates = background_rates(DETECTOR)
+    with pytest.raises(TypeError):
+        rates["K-40"] = np.zeros(3)  # type: ignore[index]
 
 
 @pytest.mark.parametrize(("made_of", "thickness"), [("Pb", 0.5), ("Fe", 2.0), ("Al", 5.0)])
@@ -192,15 +269,18 @@ def test_background_shows_potassium_on_a_falling_continuum() -> None:
     assert 200 < rates[window(40, 3000)].sum() < 500  # counts/s of a 3-inch crystal in the open
 
 
+@pytest.mark.usefixtures("few_histories")
 def test_a_near_source_is_seen_from_its_point() -> None:
     # Half of the photons at the very window go into the crystal.
-    near = expected_counts("Am241", BARE, Surroundings(distance=0.5, air=False))
+    wide = replace(BARE, crystal=Crystal("NaI", (7.6, 7.6)))
+    near = expected_counts("Am241", wide, Surroundings(distance=0.5, air=False))
     lines = nuclide("Am241").lines
     photons = lines.intensities[np.abs(lines.energies - 59.54) < 0.1].sum()
     share = near[window(45, 75)].sum() / photons
     assert 0.3 < share < 0.5
 
 
+@pytest.mark.usefixtures("few_histories")
 def test_a_germanium_line_keeps_its_place() -> None:
     hpge = detector("HPGe coaxial")
     small = replace(hpge, crystal=Crystal("Ge", (3.0, 3.0)), backscatter=0.0)

@@ -13,9 +13,14 @@ from spectraloom._typing import FloatArray
 from spectraloom.evaluate.simulator_data import ReferenceSpectrum
 from spectraloom.physics.gamma import GammaDetector, nuclide
 from spectraloom.physics.gamma.crystal import Crystal
-from spectraloom.physics.gamma.spectrum import from_where, turned_back
+from spectraloom.physics.gamma.incidence import face, from_where
+from spectraloom.physics.gamma.spectrum import turned_back
 from spectraloom.physics.gamma.transport.grid import PHOTON_EDGES, PHOTON_ENERGIES
-from spectraloom.physics.gamma.transport.response_matrix import ResponseMatrix, response_matrix
+from spectraloom.physics.gamma.transport.response_matrix import (
+    Incidence,
+    ResponseMatrix,
+    response_matrix,
+)
 from spectraloom.physics.gamma.transport.surroundings import Surroundings, emerging
 
 _SHELL = "steel"
@@ -83,20 +88,32 @@ def _deposited(name: str, thickness: float, arrangement: Arrangement) -> Deposit
     keep &= source.intensities > _LEAST_SHARE * source.intensities.max()
     around = behind_steel(arrangement.surroundings, thickness)
     flux = emerging(source.energies[keep], source.intensities[keep], around)
-    front, sides, weakened = _matrices(arrangement)
+    crystal, n = arrangement.crystal, arrangement.histories
+    distance = around.distance
     seen = (flux.energies >= _LEAST_ENERGY) & (flux.direct > 0)
     energies, direct = flux.energies[seen], flux.direct[seen]
-    found = front.deposits(energies, _DEPOSIT_EDGES)
-    lines = (weakened * found.areas * direct).ravel()
+    near = np.zeros(_DEPOSIT_EDGES.size - 1)
+    lines, at = np.zeros(0), np.zeros(0)
+    for incidence, parts in from_where(crystal, distance, energies):
+        found = _matrix(crystal, incidence, n).deposits(energies, _DEPOSIT_EDGES)
+        # The peaks of a crystal are at the same energies however photons come in.
+        at = found.energies.ravel()
+        counts = (found.areas * (parts * direct)).ravel()
+        lines = lines + counts if lines.size else counts
+        near += found.continuum @ (parts * direct)
+    for incidence, parts in from_where(crystal, distance, PHOTON_ENERGIES):
+        near += _of_bins(_matrix(crystal, incidence, n)) @ (parts * flux.front)
     clear = lines > _LEAST_PEAK * lines.max()
     peaks = np.zeros((len(PARTS), int(clear.sum())))
     peaks[0] = lines[clear]
-    scattered = _of_bins(sides) @ np.stack([flux.around, turned_back(flux)], axis=1)
-    near = weakened * (found.continuum @ direct + _of_bins(front) @ flux.front)
+    # What is scattered makes no peaks, and fewer photons do.
+    sides = _of_bins(_matrix(crystal, "around", max(n // 4, 1)))
+    reaching = face(crystal, distance) / face(crystal, None)
+    scattered = sides @ np.stack([flux.around, reaching * turned_back(flux)], axis=1)
     bins = np.stack([near + scattered[:, 0], scattered[:, 1]])
     for array in (peaks, bins):
         array.flags.writeable = False
-    return Deposited(found.energies.ravel()[clear], peaks, bins)
+    return Deposited(at[clear], peaks, bins)
 
 
 def behind_steel(surroundings: Surroundings, thickness: float) -> Surroundings:
@@ -106,20 +123,13 @@ def behind_steel(surroundings: Surroundings, thickness: float) -> Surroundings:
     return replace(surroundings, shells=(*surroundings.shells, (_SHELL, thickness)))
 
 
-@lru_cache(maxsize=8)
-def _matrices(arrangement: Arrangement) -> tuple[ResponseMatrix, ResponseMatrix, float]:
-    """Response from the front and from all sides, and a factor of the first."""
-    crystal, n = arrangement.crystal, arrangement.histories
-    incidence, weakened = from_where(crystal, arrangement.surroundings.distance)
-    return (
-        response_matrix(crystal, incidence, histories=n),
-        # What is scattered makes no peaks, and fewer photons do.
-        response_matrix(crystal, "around", histories=max(n // 4, 1)),
-        weakened,
-    )
+@lru_cache(maxsize=24)
+def _matrix(crystal: Crystal, incidence: Incidence, histories: int) -> ResponseMatrix:
+    """Response that is kept by itself, as what is made of it is."""
+    return response_matrix(crystal, incidence, histories=histories)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=24)
 def _of_bins(matrix: ResponseMatrix) -> FloatArray:
     """Deposits per bin from one photon per cm2 in each bin of photon energy."""
     used = (PHOTON_ENERGIES >= _LEAST_ENERGY) & (PHOTON_EDGES[1:] <= _MOST_ENERGY)

@@ -21,9 +21,12 @@ from spectraloom.physics.gamma.background import BACKGROUND_COMPONENTS
 from spectraloom.physics.gamma.detector import GammaDetector
 from spectraloom.physics.gamma.drift import drifted
 from spectraloom.physics.gamma.electronics import live_fraction, recorded
-from spectraloom.physics.gamma.spectrum import background_rates, expected_counts
+from spectraloom.physics.gamma.spectrum import (
+    LEAST_PASSING,
+    background_rates,
+    expected_counts,
+)
 
-_LEAST_PASSED = 1e-12  # of the counts of a bare source; less is no spectrum of it
 _LEAST_SUMS = 0.1  # counts; pile-up that is expected to move fewer is left out
 
 BLOCK = 32
@@ -121,10 +124,11 @@ def _table(scene: Scene, case: Case) -> SourceTable:
     if thickest > 0:
         bare = expected(0.0, nearest).sum()
         least = expected(thickest, nearest).sum()
-        if not least > _LEAST_PASSED * bare:
+        if not least > LEAST_PASSING * bare:
             raise DataError(
-                f"next to nothing of {name} passes {thickest:g} cm of {shield[0]}: give it an "
-                "entry of its own with thinner absorbers"
+                f"next to nothing of {name} passes {thickest:g} cm of {shield[0]}, less than "
+                f"{LEAST_PASSING:g} of its counts: give it an entry of its own with thinner "
+                "absorbers"
             )
     thicknesses = np.zeros(1) if shield is None else thickness_nodes(shield[0], thinnest, thickest)
     return source_table(expected, thicknesses, distance_nodes(nearest, furthest))

@@ -7,14 +7,16 @@ lines used last: a millisecond or two for a nuclide.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from spectraloom._typing import FloatArray
+from spectraloom._typing import FloatArray, IntArray
 from spectraloom.errors import DataError, LabelError
 from spectraloom.physics.gamma.background import (
     BACKGROUND_COMPONENTS,
@@ -29,6 +31,7 @@ from spectraloom.physics.gamma.compton import (
 from spectraloom.physics.gamma.crystal import Crystal, Layer
 from spectraloom.physics.gamma.detector import GammaDetector
 from spectraloom.physics.gamma.emission import EmissionLines
+from spectraloom.physics.gamma.incidence import face, from_where
 from spectraloom.physics.gamma.lines import BACKGROUND, sources
 from spectraloom.physics.gamma.nuclides import nuclide
 from spectraloom.physics.gamma.transport.grid import PHOTON_EDGES, PHOTON_ENERGIES
@@ -38,14 +41,16 @@ from spectraloom.physics.gamma.transport.surroundings import Flux, Surroundings,
 Absorber: TypeAlias = Layer
 """Material and thickness in cm, e.g. ``("Pb", 0.2)``."""
 
-_NEAR = 10.0  # sizes of the crystal from which on a source is far, and its photons parallel
-_LEAST_INTENSITY = 1e-4  # photons per decay; weaker lines drown
+_LEAST_COUNTED = 1e-6  # of the counts of the strongest line; weaker ones drown
 _LOWEST_LINE = 10.0  # keV; softer photons stay in the window of any detector
 _REACH = 8.0  # standard deviations beyond which a Gaussian is nothing
 _BLOCK = 128  # columns folded at a time
 _PEAKS = 16  # peaks folded at a time
 _FINEST = 0.25  # keV
-_LEAST_PASSING = 1e-5
+LEAST_PASSING = 1e-5
+"""Part of the counts of a bare source that must pass an absorber. The tables of lines begin at some
+1e-6 photons per decay: behind more, lines too weak for them would show."""
+
 # No photon keeps more than the rest energy of an electron when it is scattered by 90 degrees.
 _N_BACKWARD = int(np.searchsorted(PHOTON_EDGES, ELECTRON_REST_ENERGY))
 # Responses to bins are kept up to 1, 3 or 10 MeV: 2, 6 or 13 MB each.
@@ -67,8 +72,8 @@ def expected_counts(
     ----------
     source : str or EmissionLines
         A nuclide with the daughters it is in equilibrium with, or lines per decay, as
-        ``nuclide("Th-232").aged("20 y")`` gives them. Lines of less than 0.0001 photons per decay
-        or below 10 keV are left out.
+        ``nuclide("Th-232").aged("20 y")`` gives them. Lines below 10 keV are left out, and those
+        that are counted less than 1e-6 times as often as the one that is counted most.
     detector : GammaDetector
         The detector; the source lies on its axis.
     surroundings : Surroundings, optional
@@ -138,9 +143,9 @@ def _behind(name: str, detector: GammaDetector, absorber: Absorber | None) -> Fl
     if absorber is None or absorber[1] == 0:
         return bare
     counts = expected_counts(name, detector, Surroundings(shells=(absorber,)))
-    if not counts.sum() > _LEAST_PASSING * bare.sum():
+    if not counts.sum() > LEAST_PASSING * bare.sum():
         raise DataError(
-            f"less than {_LEAST_PASSING:g} of what is counted of {name} on the axis "
+            f"less than {LEAST_PASSING:g} of what is counted of {name} on the axis "
             f"({detector.axis.describe()}) passes the absorber {absorber}, so that lines too weak "
             "for the table would show: take a thinner absorber or a wider axis"
         )
@@ -167,20 +172,20 @@ def source_lines(source: str | EmissionLines) -> EmissionLines:
         If it has none.
     """
     lines = nuclide(source).lines if isinstance(source, str) else source
-    strong = EmissionLines(
-        tuple(one for one in lines.at_least(_LEAST_INTENSITY).rows if one.energy >= _LOWEST_LINE)
+    seen = EmissionLines(
+        tuple(one for one in lines.rows if one.energy >= _LOWEST_LINE and one.intensity > 0)
     )
-    if not len(strong):
+    if not len(seen):
         named = source if isinstance(source, str) else "the source"
         raise DataError(
             f"neither {named} nor a daughter in equilibrium with it emits photons of at least "
-            f"{_LOWEST_LINE:g} keV in {_LEAST_INTENSITY:.2%} of its decays"
+            f"{_LOWEST_LINE:g} keV"
         )
-    return strong
+    return seen
 
 
 @lru_cache(maxsize=32)
-def background_rates(detector: GammaDetector) -> dict[str, FloatArray]:
+def background_rates(detector: GammaDetector) -> Mapping[str, FloatArray]:
     """What a detector counts of each part of the natural background.
 
     Parameters
@@ -190,7 +195,7 @@ def background_rates(detector: GammaDetector) -> dict[str, FloatArray]:
 
     Returns
     -------
-    dict of str to ndarray, shape (n_channels,)
+    mapping of str to ndarray, shape (n_channels,)
         Counts per second for each of ``BACKGROUND_COMPONENTS``, per unit of it; read-only. The
         ``weights`` of a :class:`~spectraloom.physics.gamma.background.Background` multiply them.
     """
@@ -201,7 +206,7 @@ def background_rates(detector: GammaDetector) -> dict[str, FloatArray]:
         rates += _folded_coarse(detector) @ _bin_deposits(detector.crystal, "around", flux.around)
         rates.flags.writeable = False
         found[component] = rates
-    return found
+    return MappingProxyType(found)
 
 
 def detector_counts(flux: Flux, detector: GammaDetector, *, distance: float) -> FloatArray:
@@ -227,12 +232,34 @@ def detector_counts(flux: Flux, detector: GammaDetector, *, distance: float) -> 
         If an energy is above those of the tables.
     """
     crystal = detector.crystal
-    incidence, weakened = from_where(crystal, distance)
-    counts = weakened * _line_counts(detector, incidence, flux.energies, flux.direct)
-    around = flux.around + detector.backscatter * turned_back(flux)
-    deposits = weakened * _bin_deposits(crystal, incidence, flux.front)
-    deposits += _bin_deposits(crystal, "around", around)
+    scattered = from_where(crystal, distance, PHOTON_ENERGIES)
+    nearest, _ = scattered[-1]
+    energies, direct = _counted(crystal, nearest, flux.energies, flux.direct)
+    counts = np.zeros(detector.axis.n_channels)
+    for incidence, parts in from_where(crystal, distance, energies):
+        counts += _line_counts(detector, incidence, energies, parts * direct)
+    # Photons are turned back if they come near the detector: of a source before the window, those
+    # that fly away from it do not.
+    reaching = float(face(crystal, distance) / face(crystal, None))
+    back = turned_back(flux._replace(energies=energies, direct=direct))
+    around = flux.around + detector.backscatter * reaching * back
+    deposits = _bin_deposits(crystal, "around", around)
+    for incidence, parts in scattered:
+        deposits += _bin_deposits(crystal, incidence, parts * flux.front)
     return np.asarray(counts + _folded_coarse(detector) @ deposits)
+
+
+def _counted(
+    crystal: Crystal, incidence: Incidence, energies: FloatArray, photons: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Lines, and their photons, without those that drown in the others."""
+    response = response_matrix(crystal, incidence)
+    if (energies > response.energies[-1]).any():
+        return energies, photons  # they are refused where they are folded
+    areas = np.interp(energies, response.energies, response.total, left=0.0)
+    counts = photons * areas
+    seen = counts > _LEAST_COUNTED * counts.max(initial=0.0)
+    return energies[seen], photons[seen]
 
 
 def turned_back(flux: Flux) -> FloatArray:
@@ -292,27 +319,14 @@ def _end(photons: FloatArray) -> int:
     return int(filled[-1]) + 1 if filled.size else 0
 
 
-def from_where(crystal: Crystal, distance: float) -> tuple[Incidence, float]:
-    """How photons of a source come in, and the fluence inside over that at the front.
-
-    Parameters
-    ----------
-    crystal : Crystal
-        The crystal.
-    distance : float
-        From the source to the front of the housing, cm.
-    """
-    size = crystal.size
-    if distance < _NEAR * max(size):
-        return float(distance), 1.0
-    # A far source: parallel, but weaker at the middle of the crystal than at the window.
-    return "front", (distance / (distance + 0.5 * size[-1])) ** 2
+_Entries: TypeAlias = tuple[FloatArray, IntArray, IntArray]
+"""Values of a matrix with their rows and columns."""
 
 
 class _LineResponse(NamedTuple):
     """What one photon per cm2 of each line leaves in a detector."""
 
-    peaks: FloatArray  # (n_lines, n_channels) counts
+    peaks: csr_array  # (n_channels, n_lines) counts
     continuum: FloatArray  # (n_lines, n_bins) deposits in `_fine_edges`
 
 
@@ -324,11 +338,11 @@ def _line_counts(
     energies, photons = energies[seen], photons[seen]
     folded = _folded_bins(detector)
     counts, deposits = (np.zeros(n) for n in folded.shape)
-    step = max(1, _LARGEST_BLOCK // sum(folded.shape))
+    step = max(1, _LARGEST_BLOCK // folded.shape[1])
     for first in range(0, len(seen), step):
         some = slice(first, first + step)
         response = _line_response(detector, incidence, _key(energies[some]))
-        counts += _weighted(photons[some], response.peaks)
+        counts += response.peaks @ photons[some]
         deposits += _weighted(photons[some], response.continuum)
     return np.asarray(counts + folded @ deposits)
 
@@ -337,20 +351,30 @@ def _line_counts(
 def _line_response(detector: GammaDetector, incidence: Incidence, lines: bytes) -> _LineResponse:
     response = response_matrix(detector.crystal, incidence)
     deposits = response.deposits(np.frombuffer(lines), _fine_edges(detector))
-    peaks = np.zeros((deposits.areas.shape[1], detector.axis.n_channels))
     # Peaks of all lines by rising energy: those folded at once so reach few channels.
     kind, line = np.nonzero((deposits.areas > 0) & (deposits.energies > 0))
     order = np.argsort(deposits.energies[kind, line], kind="stable")
     kind, line = kind[order], line[order]
     at, areas = deposits.energies[kind, line], deposits.areas[kind, line]
+    found: list[_Entries] = []
     for first in range(0, len(at), _PEAKS):
         some = slice(first, first + _PEAKS)
         reached = _within_reach(detector, at[some])
         if reached.stop > reached.start:
-            counts = (_only(detector, reached).fold_lines(at[some]) * areas[some]).T
-            for one, row in zip(line[some], counts, strict=True):
-                peaks[one, reached] += row
-    return _LineResponse(peaks, np.ascontiguousarray(deposits.continuum.T))
+            dense = _only(detector, reached).fold_lines(at[some]) * areas[some]
+            row, column = np.nonzero(dense)
+            found.append((dense[row, column], row + reached.start, line[some][column]))
+    shape = (detector.axis.n_channels, deposits.areas.shape[1])
+    return _LineResponse(_sparse(found, shape), np.ascontiguousarray(deposits.continuum.T))
+
+
+def _sparse(found: list[_Entries], shape: tuple[int, int]) -> csr_array:
+    """Matrix out of parts: values, rows and columns."""
+    if not found:
+        return csr_array(shape)
+    values, rows, columns = (np.concatenate(part) for part in zip(*found, strict=True))
+    places = rows.astype(np.int32), columns.astype(np.int32)
+    return csr_array((values, places), shape=shape)
 
 
 def _bin_deposits(crystal: Crystal, incidence: Incidence, photons: FloatArray) -> FloatArray:
@@ -416,20 +440,15 @@ def _folded_coarse(detector: GammaDetector) -> csr_array:
 
 def _folded(detector: GammaDetector, edges: FloatArray) -> csr_array:
     """Share of each bin of deposits that every channel counts, shape (n_channels, n_bins)."""
-    rows, columns, shares = [], [], []
+    found: list[_Entries] = []
     for first in range(0, len(edges) - 1, _BLOCK):
         part = edges[first : first + _BLOCK + 1]
         reached = _within_reach(detector, part)
         if reached.stop > reached.start:
             dense = _only(detector, reached).fold_bins(part)
             row, column = np.nonzero(dense)
-            rows.append((row + reached.start).astype(np.int32))
-            columns.append((column + first).astype(np.int32))
-            shares.append(dense[row, column])
-    if not rows:
-        return csr_array((detector.axis.n_channels, len(edges) - 1))
-    entries = np.concatenate(shares), (np.concatenate(rows), np.concatenate(columns))
-    return csr_array(entries, shape=(detector.axis.n_channels, len(edges) - 1))
+            found.append((dense[row, column], row + reached.start, column + first))
+    return _sparse(found, (detector.axis.n_channels, len(edges) - 1))
 
 
 def _within_reach(detector: GammaDetector, energies: FloatArray) -> slice:
