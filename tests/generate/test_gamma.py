@@ -12,7 +12,13 @@ from scipy.stats import chi2
 from spectraloom.data import Axis, Spectra
 from spectraloom.errors import DataError, LabelError
 from spectraloom.generate import simulate_gamma
-from spectraloom.physics.gamma import BACKGROUND, GammaDetector, expected_spectrum
+from spectraloom.physics.gamma import (
+    BACKGROUND,
+    GammaDetector,
+    detector,
+    expected_spectrum,
+    material,
+)
 
 EAST = GammaDetector("east", Axis.from_polynomial((-8.0, 4.1, 3e-4), 512))
 WEST = GammaDetector("west", Axis.regular(0.0, 2000.0, 256), fwhm_662=0.08)
@@ -185,9 +191,46 @@ def test_any_nuclide_and_material_can_be_simulated() -> None:
     assert peak > 2.0 * sodium[np.abs(energies - 600.0) < 25].mean()  # annihilation photons
 
 
+def test_names_numbers_and_texts_stand_for_what_they_mean() -> None:
+    plain = simulate_gamma(
+        ["Cs137", ("Am241", "Co60")],
+        detector("NaI 3x3"),
+        6,
+        counts=(500.0, 500.0),
+        absorbers=[None, ("Fe", 1.0)],
+        seed=4,
+    )
+    short = simulate_gamma(
+        ["Cs-137", ("241Am", "60Co")],
+        "nai 3x3",
+        6,
+        counts=500,
+        absorbers=["none", "Fe 1"],
+        seed=4,
+    )
+    assert short.fingerprint() == plain.fingerprint()
+    assert {name for entry in short.labels for name in entry} == {"Cs137", "Am241", "Co60"}
+
+
+def test_a_material_of_ones_own_is_an_absorber() -> None:
+    scintillator = material("Gd2O2S", density=7.3)
+    spectra = simulate_gamma(["Cs137"], EAST, 2, absorbers=[(scintillator, 0.5)], seed=3)
+    assert spectra.columns["absorber"].tolist() == ["Gd2O2S 0.5 cm"] * 2
+    assert spectra.columns["material"].tolist() == ["Gd2O2S"] * 2
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
+        ({"detector": "NaI 3x4"}, LabelError, "did you mean 'NaI 3x3'"),
+        ({"detector": None}, DataError, "a detector is a name or a GammaDetector"),
+        ({"counts": "many"}, DataError, "counts is a number"),
+        ({"counts": None}, DataError, "counts is a number"),
+        ({"absorbers": "Fe 1"}, DataError, "absorbers is a list"),
+        ({"absorbers": ["Fe"]}, DataError, "an absorber is none, a material and"),
+        ({"nuclides": [("Cs137", "Cs-137")]}, DataError, "twice"),
+        ({"nuclides": [137]}, LabelError, "name of a nuclide"),
+        ({"nuclides": [[137]]}, LabelError, "name of a nuclide"),
         ({"nuclides": "Cs137"}, DataError, "is a sequence"),
         ({"nuclides": []}, DataError, "at least one"),
         ({"nuclides": [()]}, DataError, "at least one"),
@@ -195,13 +238,13 @@ def test_any_nuclide_and_material_can_be_simulated() -> None:
         ({"nuclides": [("Cs137", "Cs137")]}, DataError, "twice"),
         ({"nuclides": [("Cs137", BACKGROUND)]}, DataError, "background_counts"),
         ({"n": 0}, DataError, "at least one spectrum"),
-        ({"counts": (10.0, 5.0)}, DataError, "counts is a range"),
+        ({"counts": (10.0, 5.0)}, DataError, "counts is a pair"),
         ({"counts": (0.0, 5.0)}, DataError, "above 0"),
         ({"background_counts": (-1.0, 5.0)}, DataError, "background_counts"),
         ({"background_counts": (1.0, np.nan)}, DataError, "background_counts"),
         ({"absorbers": []}, DataError, "bare sources"),
         ({"absorbers": [("wood", 1.0)]}, LabelError, "known materials"),
-        ({"absorbers": [("Pb", -1.0)]}, DataError, "0 cm or more"),
+        ({"absorbers": [("Pb", -1.0)]}, DataError, "thickness is a number of 0 or more"),
         ({"absorbers": [("Gd2O2S", 1.0)]}, DataError, "density of 'Gd2O2S' is not known"),
         ({"nuclides": ["H3"]}, DataError, "neither H3 nor a daughter"),
         ({"live_time": -1.0}, DataError, "live_time"),

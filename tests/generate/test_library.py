@@ -11,7 +11,7 @@ from spectraloom.generate import (
     simulate_library,
     simulate_signatures,
 )
-from spectraloom.physics.gamma import BACKGROUND, expected_spectrum, material
+from spectraloom.physics.gamma import BACKGROUND, detector, expected_spectrum, material
 
 DETECTOR = demo_detectors()["east"]
 
@@ -32,6 +32,17 @@ def test_a_library_has_every_source_behind_every_absorber() -> None:
     )
     again = sl.Library.simulate(["Cs137", "Co60", BACKGROUND], DETECTOR, [None, ("Fe", 1.0)])
     np.testing.assert_array_equal(again.templates, library.templates)
+
+
+def test_labels_are_spelled_as_the_tables_do() -> None:
+    plain = simulate_library(["Cs137", "Am241"], detector("NaI 3x3"), [None, ("Fe", 1.0)])
+    other = simulate_library(["Cs-137", "137Cs", "Am-241"], "NaI 3x3", ["none", "Fe 1"])
+    assert (other.names, other.variants) == (plain.names, plain.variants)
+    np.testing.assert_array_equal(other.templates, plain.templates)
+    lead = material("Pb", density=11.0)
+    signatures = simulate_signatures(["Cs-137"], "NaI 3x3", lead, [0, 0.1])
+    assert signatures.column("labels").tolist() == [("Cs137",)] * 2
+    assert signatures.column("material").tolist() == ["Pb"] * 2
 
 
 def test_a_simulated_library_identifies_what_is_simulated() -> None:
@@ -67,8 +78,10 @@ def test_a_manifold_learns_from_simulated_signatures() -> None:
 
 
 def test_nothing_to_simulate_is_an_error() -> None:
-    with pytest.raises(DataError, match="needs a nuclide"):
+    with pytest.raises(DataError, match="at least one nuclide"):
         simulate_library([], DETECTOR)
+    with pytest.raises(DataError, match="is a sequence"):
+        simulate_signatures("Cs137", DETECTOR, "Fe", [0.0, 1.0])
     with pytest.raises(LabelError):
         simulate_library(["Xx1"], DETECTOR)
     with pytest.raises(DataError, match="two thicknesses"):

@@ -23,6 +23,7 @@ from spectraloom.generate import (
 )
 from spectraloom.generate.scene_draw import draw_plan
 from spectraloom.generate.scene_toml import _scene, scene_from_text
+from spectraloom.physics import material, mixture
 
 from .scene_physics import use_plain_physics
 
@@ -126,6 +127,23 @@ def test_what_is_left_out_is_as_in_python() -> None:
     assert scene_from_text("background = true\n" + text).background == SceneBackground()
 
 
+def test_a_density_makes_a_material_of_a_formula() -> None:
+    scene = scene_from_text("""
+spectra = 3
+[[sources]]
+nuclides = ["Co-60"]
+absorbers = ["none", { material = "Gd2O2S", density = 7.3, thickness = [0.1, 1] }]
+body = { material = "CsBr", density = 4.4, radius = 2 }
+""")
+    phosphor = material("Gd2O2S", density=7.3)
+    assert scene.sources[0].absorbers == (None, (phosphor, (0.1, 1.0)))
+    assert scene.sources[0].body == (material("CsBr", density=4.4), 2.0)
+    own = mixture("own", {"Pb": 1, "PVT": 1}, density=2.0)
+    source = SceneSource(nuclides=["Co-60"], absorbers=["none", "Fe 1", (own, 1)], floor=(own, 50))
+    assert source.absorbers == (None, ("Fe", (1.0, 1.0)), (own, (1.0, 1.0)))
+    assert source.floor == (own, 50.0)
+
+
 HEAD = 'spectra = 3\n[[sources]]\nnuclides = ["Co-60"]\n'
 
 
@@ -148,7 +166,7 @@ HEAD = 'spectra = 3\n[[sources]]\nnuclides = ["Co-60"]\n'
         ("spectra = 1.5\n" + HEAD[12:], "spectra is a whole number"),
         ("spectra = 99999999999\n" + HEAD[12:], "from 0 to 10000000"),
         ("spectra = 9000000\n" + HEAD[12:], "too large for memory"),
-        (HEAD + "distance = 0", "distance is a number above 0 and up to 100000, got 0"),
+        (HEAD + "distance = 0", "distance is a number of 0.001 or more and up to 100000, got 0"),
         (HEAD + "distance = [3, 2]", "distance is a pair"),
         (HEAD + "distance = [1, 2, 3]", "distance is a number or a pair"),
         (HEAD + "distance = nan", "distance is a number"),
@@ -156,9 +174,14 @@ HEAD = 'spectra = 3\n[[sources]]\nnuclides = ["Co-60"]\n'
         (HEAD + "counts = 5\nactivity = 5", "give one of counts, signal_to_noise, activity"),
         (HEAD + "mixture = 2", "mixture is a whole number from 1 to 1"),
         (HEAD + 'absorbers = ["led 1"]', "did you mean lead"),
-        (HEAD + 'absorbers = ["Pb"]', "an absorber is 'none', a material and a thickness"),
+        (HEAD + 'absorbers = ["Pb"]', "an absorber is none, a material and a thickness"),
         (HEAD + 'absorbers = ["Pb -1"]', "thickness is a number of 0 or more"),
         (HEAD + 'absorbers = ["CsBr 1"]', "density of 'CsBr' is not known"),
+        (HEAD + 'absorbers = [{ material = "CsBr", thickness = 1 }]', "'CsBr' is not known"),
+        (
+            HEAD + 'absorbers = [{ material = "CsBr", density = -1, thickness = 1 }]',
+            "sources 1: density is a number above 0",
+        ),
         (HEAD + "absorbers = []", "absorbers is a list of 1 to"),
         (HEAD + 'absorbers = ["Pb 200"]', "does not fit"),
         (HEAD + 'age = "3 parsecs"', "a time is zero or more"),

@@ -18,22 +18,31 @@ from spectraloom._typing import Array, FloatArray, IntArray
 from spectraloom.data import Axis, Spectra
 from spectraloom.data.columns import label_sets
 from spectraloom.errors import DataError, LabelError
+from spectraloom.generate.scene_checks import (
+    FURTHEST,
+    absorber_parts,
+    as_detector,
+    as_number,
+    as_range,
+)
 from spectraloom.physics.gamma import (
     BACKGROUND,
     Absorber,
     GammaDetector,
     expected_spectrum,
-    material,
+    nuclide,
     sources,
 )
-from spectraloom.physics.gamma import nuclides as nuclide_names
 from spectraloom.physics.gamma.drift import drifted
+from spectraloom.physics.gamma.materials import material_name, shown
 
 _CHUNK = 1024  # spectra whose expectation is held in memory at a time
 _SHARES_OF_MIXTURES = 3.0  # Dirichlet: equal shares are likely, a share below 5 % is rare
 
 LabelSet = tuple[str, ...]
 Range = tuple[float, float]
+
+_MOST_COUNTS = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +60,12 @@ class _Plan:
 
 def simulate_gamma(
     nuclides: Sequence[str | Sequence[str]],
-    detector: GammaDetector,
+    detector: str | GammaDetector,
     n: int,
     *,
-    counts: Range = (1e3, 1e4),
-    absorbers: Sequence[Absorber | None] = (None,),
-    background_counts: Range | None = None,
+    counts: float | Range = (1e3, 1e4),
+    absorbers: Sequence[str | Absorber | None] = (None,),
+    background_counts: float | Range | None = None,
     live_time: float = 1.0,
     gain_drift: float = 0.0,
     seed: int | np.random.Generator,
@@ -66,20 +75,21 @@ def simulate_gamma(
     Parameters
     ----------
     nuclides : sequence of str or sequence of sequences of str
-        What a spectrum may hold: names out of :func:`spectraloom.physics.nuclides` or
+        What a spectrum may hold: names as :func:`spectraloom.physics.nuclide` takes them or
         ``"background"``, or several of them for a mixture. All entries come equally often, in
         random order.
-    detector : GammaDetector
-        The detector; its axis becomes that of the spectra.
+    detector : str or GammaDetector
+        The detector, or the name of a ready one as in
+        :func:`spectraloom.physics.gamma.detector`; its axis becomes that of the spectra.
     n : int
         Number of spectra.
-    counts : tuple of float
-        Least and largest expected counts from sources; their logarithm is drawn evenly. In a
-        mixture they are shared out at random (Dirichlet).
+    counts : float or tuple of float
+        Least and largest expected counts from sources, or one number for both; their logarithm is
+        drawn evenly. In a mixture they are shared out at random (Dirichlet).
     absorbers : sequence
-        Layers around the source, ``("Pb", 0.2)`` (material and cm) or None; one is drawn for each
-        spectrum.
-    background_counts : tuple of float, optional
+        Layers around the source, ``("Pb", 0.2)`` (material and cm) or ``"Pb 0.2"``, None or
+        ``"none"``; one is drawn for each spectrum.
+    background_counts : float or tuple of float, optional
         Least and largest expected counts of the natural background, drawn evenly. If it is given,
         every spectrum holds background and says so as the last of its labels.
     live_time : float
@@ -112,22 +122,23 @@ def simulate_gamma(
     (4, 512)
     """
     sets = _as_label_sets(nuclides)
-    layers = _as_absorbers(absorbers)
+    seen_by = as_detector(detector)
+    layers = as_absorbers(absorbers)
     _require_settings(n, live_time, gain_drift)
-    _require_range("counts", counts, above_zero=True)
+    totals = as_range("counts", counts, above=0.0, most=_MOST_COUNTS)
+    behind = None
     if background_counts is not None:
-        _require_range("background_counts", background_counts, above_zero=False)
+        behind = as_range("background_counts", background_counts, most=_MOST_COUNTS)
     rng = np.random.default_rng(seed)
-    plan = _draw_plan(rng, sets, layers, n, counts, background_counts, gain_drift)
-    values = np.empty((n, detector.axis.n_channels), dtype=np.int64)
-    for rows, expected in _expectations(plan, detector):
+    plan = _draw_plan(rng, sets, layers, n, totals, behind, gain_drift)
+    values = np.empty((n, seen_by.axis.n_channels), dtype=np.int64)
+    for rows, expected in _expectations(plan, seen_by):
         values[rows] = rng.poisson(expected)
-    with_background = background_counts is not None
     return Spectra(
         values,
-        detector.axis,
+        seen_by.axis,
         live_time=np.full(n, float(live_time)),
-        columns=_columns(plan, detector.name, with_background),
+        columns=_columns(plan, seen_by.name, behind is not None),
         attrs={"source": "simulated by spectraloom.generate.simulate_gamma"},
     )
 
@@ -206,7 +217,9 @@ def _columns(plan: _Plan, detector: str, with_background: bool) -> dict[str, Arr
         "labels": label_sets(labels[position] for position in plan.which),
         "detector": np.full(n, detector),
         "absorber": np.array([absorber_name(layer) for layer in layers], dtype=np.str_),
-        "material": np.array([layer[0] if layer else "" for layer in layers], dtype=np.str_),
+        "material": np.array(
+            [material_name(layer[0]) if layer else "" for layer in layers], dtype=np.str_
+        ),
         "thickness": np.array([layer[1] if layer else 0.0 for layer in layers]),
         "gain": plan.gain,
     }
@@ -217,23 +230,61 @@ def _columns(plan: _Plan, detector: str, with_background: bool) -> dict[str, Arr
 
 def absorber_name(layer: Absorber | None) -> str:
     """An absorber as columns and variants call it, e.g. ``"Pb 0.2 cm"``; empty for none."""
-    return "" if layer is None else f"{layer[0]} {layer[1]:g} cm"
+    return "" if layer is None else f"{material_name(layer[0])} {layer[1]:g} cm"
+
+
+def as_source(name: object) -> str:
+    """A nuclide as the tables write it, or the background.
+
+    Raises
+    ------
+    LabelError
+        If it is neither; the message names the nearest.
+    """
+    if not isinstance(name, str):
+        raise LabelError(f"a source is the name of a nuclide, got {shown(name)}")
+    if name == BACKGROUND:
+        return name
+    try:
+        return nuclide(name).name
+    except LabelError as error:
+        raise LabelError(
+            f"cannot simulate {shown(name)}: {error} (known sources: {', '.join(sources())}, and "
+            "all of spectraloom.physics.nuclides())"
+        ) from None
+
+
+def as_absorbers(absorbers: Sequence[object]) -> tuple[Absorber | None, ...]:
+    """Layers around a source: material and thickness in cm, or None for a bare one.
+
+    Raises
+    ------
+    LabelError
+        If a material is not known.
+    DataError
+        If there is none, or one is no layer.
+    """
+    if isinstance(absorbers, str) or not isinstance(absorbers, Sequence):
+        raise DataError(f"absorbers is a list, as in [None, ('Pb', 0.2)], got {shown(absorbers)}")
+    if not absorbers:
+        raise DataError("absorbers is empty: give (None,) for bare sources")
+    parts = [absorber_parts(layer) for layer in absorbers]
+    return tuple(
+        None if one is None else (one[0], as_number("thickness", one[1], least=0.0, most=FURTHEST))
+        for one in parts
+    )
 
 
 def _as_label_sets(nuclides: Sequence[str | Sequence[str]]) -> tuple[LabelSet, ...]:
     if isinstance(nuclides, str):
         raise DataError(f"nuclides is a sequence, not a text: write [{nuclides!r}]")
-    known = {*nuclide_names(), BACKGROUND}
-    sets = tuple((entry,) if isinstance(entry, str) else tuple(entry) for entry in nuclides)
+    sets = tuple(
+        tuple(as_source(name) for name in (entry if isinstance(entry, list | tuple) else (entry,)))
+        for entry in nuclides
+    )
     if not sets or not all(sets):
         raise DataError("there must be at least one nuclide in every entry of nuclides")
     for entry in sets:
-        unknown = [name for name in entry if name not in known]
-        if unknown:
-            raise LabelError(
-                f"cannot simulate {', '.join(map(repr, unknown))}; known sources: "
-                f"{', '.join(sources())}, and all of spectraloom.physics.nuclides()"
-            )
         if len(set(entry)) < len(entry):
             raise DataError(f"the mixture {entry} names a nuclide twice")
         if len(entry) > 1 and BACKGROUND in entry:
@@ -244,18 +295,6 @@ def _as_label_sets(nuclides: Sequence[str | Sequence[str]]) -> tuple[LabelSet, .
     return sets
 
 
-def _as_absorbers(absorbers: Sequence[Absorber | None]) -> tuple[Absorber | None, ...]:
-    layers = tuple(None if layer is None else (layer[0], float(layer[1])) for layer in absorbers)
-    if not layers:
-        raise DataError("absorbers is empty: give (None,) for bare sources")
-    for layer in layers:
-        if layer is not None:
-            material(layer[0]).require_density()
-        if layer is not None and not (np.isfinite(layer[1]) and layer[1] >= 0):
-            raise DataError(f"the thickness of an absorber is 0 cm or more, got {layer}")
-    return layers
-
-
 def _require_settings(n: int, live_time: float, gain_drift: float) -> None:
     if n < 1:
         raise DataError(f"at least one spectrum must be asked for, got n={n}")
@@ -263,12 +302,3 @@ def _require_settings(n: int, live_time: float, gain_drift: float) -> None:
         raise DataError(f"live_time is 0 s or more, got {live_time}")
     if not 0 <= gain_drift <= 0.1:
         raise DataError(f"gain_drift is a standard deviation from 0 to 0.1, got {gain_drift:g}")
-
-
-def _require_range(name: str, given: Range, *, above_zero: bool) -> None:
-    low, high = given
-    if not (np.isfinite([low, high]).all() and low <= high and (low > 0 or not above_zero)):
-        least = "above 0" if above_zero else "0 or more"
-        raise DataError(f"{name} is a range (least, largest) of numbers {least}, got {given}")
-    if low < 0:
-        raise DataError(f"{name} cannot be negative, got {given}")

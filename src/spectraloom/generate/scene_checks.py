@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from typing import Any, TypeAlias
+
+import numpy as np
 
 from spectraloom.data import Axis
 from spectraloom.errors import DataError
 from spectraloom.physics.gamma.crystal import Layer
 from spectraloom.physics.gamma.detector import GammaDetector
 from spectraloom.physics.gamma.detectors import detector
-from spectraloom.physics.gamma.materials import material
+from spectraloom.physics.gamma.materials import Material, material, shown
 from spectraloom.physics.gamma.nuclides import nuclide, seconds
 
 Range: TypeAlias = tuple[float, float]
-Shield: TypeAlias = tuple[str, Range]
+Shield: TypeAlias = tuple[str | Material, Range]
 """Material of an absorber and its thinnest and thickest, cm."""
 
 FURTHEST = 1e5
 """cm; nothing is seen through a kilometre of air."""
 
 _LARGEST = 1e300
+_DENSEST = 1e3  # g/cm3
 
 MOST_CHOICES = 500
 """Nuclides, absorbers or ages of an entry; entries of a scene."""
@@ -43,7 +47,7 @@ def as_number(
     DataError
         If it is none.
     """
-    plain = not isinstance(value, bool) and isinstance(value, int | float)
+    plain = not isinstance(value, bool) and isinstance(value, Real)
     # Whole numbers of any size can be compared, but not turned into a float.
     if not (plain and -_LARGEST < value < _LARGEST and least <= value <= most and value > above):
         limits = [f"of {least:g} or more"] if math.isfinite(least) and least > above else []
@@ -53,15 +57,6 @@ def as_number(
             f"{name} is a number {' and '.join(limits)}".rstrip() + f", got {shown(value)}"
         )
     return float(value)
-
-
-def shown(value: Any) -> str:
-    """A value as it is written, if that is short."""
-    try:
-        text = repr(value)
-    except ValueError:  # more digits than Python writes
-        return "a number of thousands of digits"
-    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def as_whole(name: str, value: Any, least: int, most: int) -> int:
@@ -87,7 +82,8 @@ def as_range(
     DataError
         If it is neither.
     """
-    pair = value if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
+    paired = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+    pair = value if paired and np.ndim(value) else (value, value)
     if len(pair) != 2:
         raise DataError(f"{name} is a number or a pair [least, largest], got {shown(value)}")
     low, high = (as_number(name, one, least=least, above=above, most=most) for one in pair)
@@ -192,17 +188,72 @@ def as_shields(given: Any) -> tuple[Shield | None, ...]:
     DataError
         If an entry is no absorber.
     """
-    found: list[Shield | None] = []
-    for one in as_list("absorbers", given, "absorbers"):
-        if one is None:
-            found.append(None)
-            continue
-        if isinstance(one, str) or not isinstance(one, Sequence) or len(one) != 2:
-            raise DataError(f"an absorber is None or (material, thickness in cm), got {shown(one)}")
-        made_of, thickness = one
-        _require_material(made_of)
-        found.append((made_of, as_range("thickness", thickness, most=FURTHEST)))
-    return tuple(found)
+    parts = [absorber_parts(one) for one in as_list("absorbers", given, "absorbers")]
+    return tuple(
+        None if one is None else (one[0], as_range("thickness", one[1], most=FURTHEST))
+        for one in parts
+    )
+
+
+def absorber_parts(given: Any) -> tuple[str | Material, Any] | None:
+    """Material and thickness (not checked) of an absorber, in any way that it may be written.
+
+    Parameters
+    ----------
+    given
+        ``None`` or ``"none"``; ``"Pb 0.5"``; ``("Pb", 0.5)``; or a mapping such as
+        ``{"material": "Gd2O2S", "density": 7.3, "thickness": (0.1, 0.2)}``.
+
+    Raises
+    ------
+    LabelError
+        If the material is not known.
+    DataError
+        If it is nothing of that.
+    """
+    if given is None or (isinstance(given, str) and given.strip().lower() == "none"):
+        return None
+    if isinstance(given, Mapping):
+        return layer_parts("an absorber", given, "thickness")
+    if isinstance(given, str):
+        made_of, _, thickness = given.strip().rpartition(" ")
+        try:
+            parts: Any = made_of.strip(), float(thickness)
+        except ValueError:
+            parts = ()
+    else:
+        parts = given
+    if not isinstance(parts, Sequence) or len(parts) != 2:
+        raise DataError(
+            "an absorber is none, a material and a thickness in cm such as 'Pb 0.5' or "
+            "('Pb', 0.5), or { material = 'Pb', thickness = [0.1, 2.0] }, with a density in g/cm3 "
+            f"if that is not known; got {shown(given)}"
+        )
+    _require_material(parts[0])
+    return parts[0], parts[1]
+
+
+def layer_parts(what: str, given: Any, length: str) -> tuple[str | Material, Any]:
+    """Material and length (not checked) of a mapping; a density makes a material of a formula.
+
+    Raises
+    ------
+    LabelError
+        If the material is not known.
+    DataError
+        If it is no such mapping.
+    """
+    needed = {"material", length}
+    if not isinstance(given, Mapping) or set(given) - {"density"} != needed:
+        raise DataError(f"{what} is {{ material = ..., {length} = ... }}, got {shown(given)}")
+    made_of = given["material"]
+    if "density" in given:
+        if not isinstance(made_of, str):
+            raise DataError(f"with a density, a material is a name, got {shown(made_of)}")
+        density = as_number("density", given["density"], above=0.0, most=_DENSEST)
+        made_of = material(made_of, density=density)
+    _require_material(made_of)
+    return made_of, given[length]
 
 
 def as_layer(name: str, given: Any, length: str) -> Layer | None:
@@ -217,16 +268,33 @@ def as_layer(name: str, given: Any, length: str) -> Layer | None:
     """
     if given is None:
         return None
+    if isinstance(given, Mapping):
+        given = layer_parts(name, given, length)
     if isinstance(given, str) or not isinstance(given, Sequence) or len(given) != 2:
         raise DataError(f"{name} is (material, {length} in cm), got {shown(given)}")
     _require_material(given[0])
-    return str(given[0]), as_number(f"{length} of {name}", given[1], above=0.0, most=FURTHEST)
+    return given[0], as_number(f"{length} of {name}", given[1], above=0.0, most=FURTHEST)
 
 
-def _require_material(name: Any) -> None:
-    if not isinstance(name, str):
-        raise DataError(f"a material is a name, got {shown(name)}")
-    material(name).require_density()
+def _require_material(given: Any) -> None:
+    if not isinstance(given, str | Material):
+        raise DataError(f"a material is a name or a Material, got {shown(given)}")
+    material(given).require_density()
+
+
+def as_detector(given: Any) -> GammaDetector:
+    """A detector, or the ready one of that name.
+
+    Raises
+    ------
+    LabelError
+        If the name is not known.
+    DataError
+        If it is neither.
+    """
+    if not isinstance(given, str | GammaDetector):
+        raise DataError(f"a detector is a name or a GammaDetector, got {shown(given)}")
+    return detector(given) if isinstance(given, str) else given
 
 
 def as_detectors(given: Any, axis: Axis | None) -> tuple[GammaDetector, ...]:
@@ -239,12 +307,7 @@ def as_detectors(given: Any, axis: Axis | None) -> tuple[GammaDetector, ...]:
     DataError
         If two have one name, or an entry is no detector.
     """
-    listed = as_list("detectors", given, "names")
-    found = []
-    for one in listed:
-        if not isinstance(one, str | GammaDetector):
-            raise DataError(f"a detector is a name or a GammaDetector, got {shown(one)}")
-        found.append(detector(one) if isinstance(one, str) else one)
+    found = [as_detector(one) for one in as_list("detectors", given, "names")]
     common = found[0].axis if axis is None else axis
     names = [one.name for one in found]
     if len(set(names)) < len(names):

@@ -18,6 +18,7 @@ from spectraloom.generate.scene import Scene
 from spectraloom.generate.scene_draw import Plan, draw_plan
 from spectraloom.generate.scene_expected import BLOCK, Expected, Tables, expected_rows, scene_tables
 from spectraloom.physics.gamma.lines import BACKGROUND
+from spectraloom.physics.gamma.materials import material_name
 
 UNKNOWN = "unknown"
 """Label of sources that a scene hides."""
@@ -158,7 +159,7 @@ def _columns(scene: Scene, plan: Plan, expected: Expected) -> dict[str, Any]:
         for entry, shield in zip(plan.entry, plan.shield, strict=True)
     ]
     materials = [
-        layer[0] if layer and thickness > 0 else ""
+        material_name(layer[0]) if layer and thickness > 0 else ""
         for layer, thickness in zip(layers, plan.thickness, strict=True)
     ]
     named, true = _labels(scene, plan)

@@ -17,7 +17,7 @@ import numpy as np
 from spectraloom._typing import FloatArray, IntArray
 from spectraloom.errors import DataError
 from spectraloom.generate.scene_kernel import interpolate
-from spectraloom.physics.gamma.materials import material
+from spectraloom.physics.gamma.materials import Material, material
 
 _STENCIL = 4  # nodes that take part in each direction
 _PER_PATH = 2.0  # nodes of thickness per mean free path ...
@@ -104,12 +104,12 @@ def source_table(
     return SourceTable(thicknesses, distances, counts, logs)
 
 
-def thickness_nodes(made_of: str, low: float, high: float) -> FloatArray:
+def thickness_nodes(made_of: str | Material, low: float, high: float) -> FloatArray:
     """Thicknesses at which transport is done, closer to each other where the absorber is thin.
 
     Parameters
     ----------
-    made_of : str
+    made_of : str or Material
         Material.
     low, high : float
         Ends, cm; both are nodes.

@@ -1,8 +1,8 @@
 """Scenes from TOML, and a gallery of ready ones.
 
-The keys of a file are the fields of the classes in :mod:`spectraloom.generate.scene`, with four
-things written in another way: ``sources`` and ``passes`` are tables, ``absorbers`` may be texts,
-``axis`` is ``{ low, high, channels }``, and ``background = false`` switches it off.
+The keys of a file are the fields of the classes in :mod:`spectraloom.generate.scene`, with three
+things written in another way: ``sources`` and ``passes`` are tables, ``axis`` is
+``{ low, high, channels }``, and ``background = false`` switches it off.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from spectraloom.generate.scene import (
     ScenePass,
     SceneSource,
 )
-from spectraloom.generate.scene_checks import MOST_CHOICES, as_number, as_whole, shown
+from spectraloom.generate.scene_checks import MOST_CHOICES, as_number, as_whole, layer_parts
+from spectraloom.physics.gamma.materials import shown
 
 _LARGEST_FILE = 1_000_000  # bytes
 _MOST_CHANNELS = 65536
@@ -177,33 +178,8 @@ def _entry(given: Mapping[str, Any], kind: type[SceneSource]) -> SceneSource:
         raise DataError(f"nuclides is a list: write [{made['nuclides']!r}]")
     for key, length in _LAYERS.items():
         if key in made:
-            made[key] = _layer(key, made[key], length)
-    if isinstance(made.get("absorbers"), list):
-        made["absorbers"] = [_absorber(one) for one in made["absorbers"]]
+            made[key] = layer_parts(key, made[key], length)
     return kind(**made)
-
-
-def _absorber(given: Any) -> Any:
-    """``"none"``, ``"Pb 0.5"`` or ``{ material = "Pb", thickness = [0.1, 2] }``."""
-    if isinstance(given, Mapping):
-        return _layer("an absorber", given, "thickness")
-    words = given.split() if isinstance(given, str) else []
-    if words == ["none"]:
-        return None
-    try:
-        made_of, thickness = words
-        return made_of, float(thickness)
-    except ValueError:
-        raise DataError(
-            "an absorber is 'none', a material and a thickness in cm such as 'Pb 0.5', or "
-            f"{{ material = 'Pb', thickness = [0.1, 2.0] }}; got {shown(given)}"
-        ) from None
-
-
-def _layer(what: str, given: Any, length: str) -> tuple[Any, Any]:
-    if not isinstance(given, Mapping) or set(given) != {"material", length}:
-        raise DataError(f"{what} is {{ material = ..., {length} = ... }}, got {shown(given)}")
-    return given["material"], given[length]
 
 
 def _axis(given: Mapping[str, Any]) -> Axis:
