@@ -36,6 +36,16 @@ def test_scores_threshold_and_alarm_are_drawn_at_their_times() -> None:
     assert legend(figure) == ["Cs137", "largest of all names", "threshold", "alarm"]
 
 
+@pytest.mark.parametrize(("score", "scale"), [(15.0, "linear"), (1e5, "symlog")])
+def test_a_very_strong_source_does_not_hide_the_threshold(score: float, scale: str) -> None:
+    series = make_series()
+    series.scores[20:30, 1] = score
+    (ax,) = plot_alarms(series).axes
+    assert ax.get_yscale() == scale
+    low, threshold, top = ax.transData.transform([(0.0, 0.0), (0.0, 9.0), (0.0, score)])[:, 1]
+    assert threshold - low > 0.05 * (top - low)
+
+
 def test_a_quiet_series_has_no_alarm_in_its_legend() -> None:
     series = make_series()
     quiet = AlarmSeries(

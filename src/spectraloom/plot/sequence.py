@@ -24,6 +24,7 @@ from spectraloom.plot.style import (
 )
 
 _MOST = 20
+_STRONG = 20.0  # times the threshold, above which scores are drawn on a logarithmic scale
 _REST = "#999999"
 _HELD: dict[str, Any] = {"facecolor": PALETTE[4], "alpha": 0.25, "edgecolor": "none"}
 
@@ -58,6 +59,8 @@ def plot_alarms(series: AlarmSeries) -> Figure:
             ax.plot(seconds, series.scores[:, series.names.index(name)], **look)
         ax.axhline(series.threshold, color="black", linewidth=1.0, linestyle="--")
         ax.set_xlim(0.0, seconds[-1])
+        if series.scores.max() > _STRONG * series.threshold:  # a strong source dwarfs the rest
+            ax.set_yscale("symlog", linthresh=2.0 * series.threshold)
         ax.set_ylim(bottom=0.0)
         ax.set_xlabel("Time (s)")
         ax.set_ylabel("Score (-ln p-value, less offset)")

@@ -126,6 +126,25 @@ def test_windows_share_the_budget_evenly_and_less_dearly_than_bonferroni(
     assert detector.threshold_ < np.log(tests / detector.alarms_per_hour)
 
 
+@pytest.mark.parametrize("rate", [3000.0, 30000.0])
+def test_the_window_of_a_very_strong_source_is_as_long_as_the_source(
+    detector: SequentialDetector, rate: float
+) -> None:
+    # Its p-values are too small for a float, in the longest window as well as in the best.
+    result = detector.process(with_source(80, 40, 42, "Cs137", rate, seed=16))
+    best = max(result.alarms, key=lambda alarm: alarm.best.score).best
+    assert (best.name, best.length, best.since) == ("Cs137", 2, 40)
+    assert result.lengths[41] == 2
+    # The ratio of the likelihoods of the two seconds, in the plainest way.
+    shapes = np.outer([2 * RATE, 0.0], BACKGROUND) + np.outer([0.0, 1.0], SHAPES["Cs137"])
+    expected = shapes[0] + 2 * rate * shapes[1]
+    scale = expected.sum() / shapes[0].sum()
+    ratio = 2 * (expected * np.log(expected / (scale * shapes[0]))).sum()
+    assert ratio > 40.0**2
+    assert best.significance == pytest.approx(np.sqrt(ratio), rel=0.05)
+    assert best.score == pytest.approx(0.5 * ratio, rel=0.1)
+
+
 def test_a_source_is_found_while_it_is_there(detector: SequentialDetector) -> None:
     result = detector.process(with_source(200, 100, 110, "Cs137", 100.0, seed=6))
     (alarm,) = [alarm for alarm in result.alarms if alarm.last >= 100]

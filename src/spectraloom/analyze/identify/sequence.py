@@ -16,9 +16,9 @@ from spectraloom.analyze.identify.drift import GainTrack, GainTracker, at_gain
 from spectraloom.analyze.identify.gaps import after_gaps, start_times, stretches
 from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.analyze.identify.mixtures import fit_shape
-from spectraloom.analyze.identify.significance import significance_of
+from spectraloom.analyze.identify.significance import significance_of_log
 from spectraloom.analyze.identify.window_gains import WindowGains, at_gains, wander
-from spectraloom.analyze.share_rule import is_source
+from spectraloom.analyze.identify.window_scores import window_scores
 from spectraloom.data.axis import require_same_axis
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError, FitError
@@ -27,7 +27,6 @@ Progress = Callable[[float, str], None]
 _CHUNK = 256  # spectra whose windows are summed and fitted at a time
 _BLOCK = 4  # longest windows to a block of the rate of false alarms
 _TRIAL_CHUNK = 16
-_LEAST_P = 1e-300
 _REACH = 2.0  # widths of its prior that a simulated gain walks at most
 _HOUR = 3600.0
 
@@ -412,15 +411,9 @@ class SequentialDetector:
         return scores
 
     def _scores_of(self, identifier: Identifier, sums: FloatArray, gain: float = 0.0) -> FloatArray:
-        """Minus the log of the p-values of the names that windows may claim, shape (n, k)."""
+        """Scores of sums of spectra without the offsets of windows, shape (n, k)."""
         begin = np.tile([gain, 0.0, 0.0], (len(sums), 1))
-        result = identifier.analyze(Spectra(sums, self.axis_), start=begin)
-        source = is_source(list(result.names), identifier.background)
-        amounts = result.amounts[:, source]
-        others = amounts.sum(axis=1, keepdims=True) - amounts
-        p_values = np.clip(result.details["p_value"][:, source], _LEAST_P, 1.0)
-        claimed = amounts > identifier.model_error * others
-        return np.where(claimed, -np.log(p_values), 0.0)
+        return window_scores(identifier, Spectra(sums, self.axis_), begin)
 
 
 class AlarmStream:
@@ -523,7 +516,7 @@ class AlarmStream:
 
     def _sighting(self, name: int, score: float, window: int) -> Sighting:
         detector, now = self._detector, self._seen
-        p_value = np.exp(-(score + detector.offsets_[window]))
+        log_p = -np.array(score + detector.offsets_[window])
         return Sighting(
             name=detector.names[name],
             start=now,
@@ -531,7 +524,7 @@ class AlarmStream:
             peak=now,
             length=detector.windows[window],
             score=score,
-            significance=float(significance_of(np.array(p_value))),
+            significance=float(significance_of_log(log_p)),
             per_hour=float(detector.rate_.per_hour(score)),
         )
 

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import nnls
-from scipy.special import chdtrc, expit, gammaln, ndtri, ndtri_exp  # scipy.stats is slow
+from scipy.special import (  # scipy.stats is slow
+    chdtrc,
+    expit,
+    gammaln,
+    log_ndtr,
+    ndtri,
+    ndtri_exp,
+)
 
 from spectraloom._typing import FloatArray, IntArray
 from spectraloom.analyze.identify.shape_drift import ShapeDrift
@@ -315,6 +322,23 @@ def bootstrap_null(
 def significance_of(p_values: FloatArray) -> FloatArray:
     """Gaussian standard deviations with the same one-sided probability; zero at 1/2 or more."""
     return np.maximum(-ndtri(np.clip(p_values, 1e-300, 1.0)), 0.0)
+
+
+def significance_of_log(log_p: FloatArray) -> FloatArray:
+    """The same from the natural log of p-values, however small these are."""
+    return np.maximum(-ndtri_exp(np.minimum(log_p, 0.0)), 0.0)
+
+
+def log_p_values(p_values: FloatArray, significance: FloatArray) -> FloatArray:
+    """Natural log of p-values, also of those too small for a float.
+
+    Parameters
+    ----------
+    p_values, significance : ndarray of one shape
+        What :class:`NullDistribution` gives.
+    """
+    known = np.log(np.clip(p_values, _SMALLEST, 1.0))
+    return np.where(p_values < _SMALLEST, log_ndtr(-significance), known)
 
 
 def per_name_rate(false_alarm_rate: float, n_names: int) -> float:
