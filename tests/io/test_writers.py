@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import spectraloom as sl
 from spectraloom.errors import FormatError
+from spectraloom.generate import Scene, ScenePass, list_mode, simulate_scene
 
 MANY = [".n42", ".pcf"]
 ONE = [".spe", ".chn"]
@@ -111,6 +112,41 @@ def test_n42_keeps_every_digit(rng: np.random.Generator, tmp_path: Path) -> None
         assert np.array_equal(after.real_time, before.real_time, equal_nan=True)  # type: ignore[arg-type]
 
 
+def test_pcf_rounds_times_to_float32_and_says_so(rng: np.random.Generator, tmp_path: Path) -> None:
+    axis = sl.Axis.regular(0, 3000, 64)
+    before = spectra(rng, axis, 3).replace(
+        live_time=[1 / 3, 2.2926408891895487, np.nan], real_time=[0.5, 437817.123456, 2.0]
+    )
+    path = tmp_path / "file.pcf"
+    lost = sl.write(before, path)
+    assert {"live_time (rounded)", "real_time (rounded)"} <= set(lost)
+    after = sl.read(path)
+    for name in ("live_time", "real_time"):
+        np.testing.assert_allclose(getattr(after, name), getattr(before, name), rtol=2.0**-23)
+    # What came back is held exactly, and so is what no digit is taken from.
+    assert not any("rounded" in name for name in sl.write(after, tmp_path / "again.pcf"))
+    assert not any("rounded" in name for name in sl.write(before, tmp_path / "file.n42"))
+
+
+@pytest.mark.parametrize("suffix", [".pcf", ".n42"])
+def test_scenes_and_list_mode_can_be_written(suffix: str, tmp_path: Path) -> None:
+    scene = Scene(
+        spectra=0,
+        sources=[],
+        passes=[ScenePass(nuclides=["Cs-137"], passes=1, activity=4e7, distance=300.0)],
+        seed=1,
+    )
+    rates = np.full(64, 20.0)
+    counted = list_mode(rates, sl.Axis.regular(0, 3000, 64), 7.3, seed=1, dead_time=1e-5)
+    for number, made in enumerate((simulate_scene(scene), counted.to_spectra(0.7))):
+        assert (made.live_time != np.float32(made.live_time)).any()  # type: ignore[arg-type]
+        path = tmp_path / f"{number}{suffix}"
+        sl.write(made, path)
+        after = sl.read(path)
+        assert np.array_equal(after.values, made.values)
+        np.testing.assert_allclose(after.live_time, made.live_time, rtol=2.0**-23)
+
+
 def test_n42_keeps_columns_and_order(rng: np.random.Generator, tmp_path: Path) -> None:
     columns = {
         "title": ["a", 'b <&> "quoted"', "", "Energy", "Übung ]]>"],
@@ -171,7 +207,7 @@ def test_whole_counts_up_to_the_limit_are_exact(
         (".pcf", {"values": np.full((1, 64), 0.1)}, "float32"),
         (".chn", {"live_time": [0.333]}, "20 ms"),
         (".chn", {"real_time": [1e9]}, "497 days"),
-        (".pcf", {"live_time": [1 / 3]}, "live time .*spectrum 0"),
+        (".pcf", {"live_time": [1e-50]}, "live time .*spectrum 0"),
         (".n42", {"live_time": [0.0]}, "live time"),
         (".chn", {"axis": sl.Axis.from_polynomial((0, 3, 0, 1e-9), 64)}, "second order"),
         (".chn", {"axis": sl.Axis.from_edges(np.arange(65.0) ** 1.1)}, "polynomial only"),

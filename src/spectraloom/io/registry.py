@@ -45,6 +45,10 @@ class Writer(Protocol):
     def suffixes(self) -> tuple[str, ...]:
         """File name endings that choose this writer, lower case, e.g. ``(".n42",)``."""
 
+    @property
+    def time_precision(self) -> float:
+        """Relative error with which it holds times that are neither zero nor too large; 0: none."""
+
     def write(self, spectra: Spectra, path: Path) -> None:
         """Write to a new file; raises FormatError if the format cannot hold the spectra."""
 

@@ -18,6 +18,7 @@ from spectraloom.io.source import Source
 from spectraloom.io.stores import zarr_store
 
 _AXIS_TOLERANCE = 1e-3  # keV
+_TIMES = ("live_time", "real_time")
 
 
 def write(
@@ -29,8 +30,9 @@ def write(
 ) -> list[str]:
     """Write spectra, read them back and compare; the file appears only if all is equal.
 
-    Counts, times and axis are kept, or nothing is written. Columns and notes may have no place in
-    an instrument's format: those are returned.
+    Counts, times and axis are kept, or nothing is written; PCF alone rounds times to the seven
+    digits of float32. Columns and notes may have no place in an instrument's format: those are
+    returned.
 
     Parameters
     ----------
@@ -48,14 +50,14 @@ def write(
     Returns
     -------
     list of str
-        What the format does not keep: columns by their names, notes as ``attrs.name``; empty if
-        all is kept.
+        What the format does not keep: columns by their names, notes as ``attrs.name``, and
+        ``live_time (rounded)`` or ``real_time (rounded)``; empty if all is kept.
 
     Raises
     ------
     FormatError
         If there is no such writer, the file exists, or the format cannot hold the spectra with
-        counts and times exact and the axis within 1e-3 keV.
+        counts and times exact (times in PCF within 1.2e-7) and the axis within 1e-3 keV.
     """
     target = Path(path)
     writer = _writer_for(target, format)
@@ -73,7 +75,13 @@ def write(
                 writer.write(spectra, draft)
             except FormatError as error:
                 raise FormatError(f"{target}: {error}") from error
-            lost = not_kept(spectra, _compared(spectra, draft, target, writer))
+            found = _compared(spectra, draft, target, writer)
+            rounded = [
+                f"{name} (rounded)"
+                for name in _TIMES
+                if _first_difference(getattr(spectra, name), getattr(found, name))
+            ]
+            lost = rounded + not_kept(spectra, found)
             if target.is_dir():
                 target.replace(Path(folder) / "replaced")
             draft.replace(target)
@@ -116,8 +124,10 @@ def _compared(spectra: Spectra, draft: Path, target: Path, writer: Writer) -> Sp
     elif not _same_axis(spectra.axis, found.axis):
         what = "the axis"
     else:
-        for name in ("live_time", "real_time"):
-            difference = _first_difference(getattr(spectra, name), getattr(found, name))
+        for name in _TIMES:
+            difference = _first_difference(
+                getattr(spectra, name), getattr(found, name), writer.time_precision
+            )
             if difference:
                 what = f"the {name.replace('_', ' ')} ({difference})"
     if found is None or what:
@@ -136,11 +146,12 @@ def _same_axis(one: Axis, other: Axis) -> bool:
     return close and bool(np.abs(one.values - other.values).max() <= _AXIS_TOLERANCE)
 
 
-def _first_difference(one: Any, other: Any) -> str:
+def _first_difference(one: Any, other: Any, relative: float = 0.0) -> str:
     count = len(one if one is not None else other if other is not None else ())
     before = np.full(count, np.nan) if one is None else one
     after = np.full(count, np.nan) if other is None else other
-    differ = np.flatnonzero(~((before == after) | (np.isnan(before) & np.isnan(after))))
+    near = np.abs(after - before) <= relative * np.abs(before)
+    differ = np.flatnonzero(~(near | (np.isnan(before) & np.isnan(after))))
     if not differ.size:
         return ""
     row = int(differ[0])

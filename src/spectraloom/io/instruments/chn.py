@@ -145,6 +145,7 @@ class ChnWriter:
 
     name = "Ortec CHN"
     suffixes = (".chn",)
+    time_precision = 0.0
 
     def write(self, spectra: Spectra, path: Path) -> None:
         """Write `spectra` to `path`.

@@ -30,6 +30,7 @@ class N42Writer:
 
     name = "N42"
     suffixes = (".n42",)
+    time_precision = 0.0
 
     def write(self, spectra: Spectra, path: Path) -> None:
         """Write `spectra` to `path`.

@@ -100,6 +100,7 @@ class PcfWriter:
 
     name = "GADRAS PCF"
     suffixes = (".pcf",)
+    time_precision = 2.0**-23  # float32, read back as the shortest decimal number of that value
 
     def write(self, spectra: Spectra, path: Path) -> None:
         """Write `spectra` to `path`.
@@ -107,7 +108,7 @@ class PcfWriter:
         Raises
         ------
         FormatError
-            If counts or times are not held exactly by float32, or there are too many channels.
+            If counts are not held exactly by float32, or there are too many channels.
         """
         require_counts(spectra, self.name)
         n = spectra.n_channels

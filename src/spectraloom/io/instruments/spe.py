@@ -163,6 +163,7 @@ class SpeWriter:
 
     name = "IAEA SPE"
     suffixes = (".spe",)
+    time_precision = 0.0
 
     def write(self, spectra: Spectra, path: Path) -> None:
         """Write `spectra` to `path`.

@@ -59,6 +59,7 @@ class NpzWriter:
 
     name = NpzReader.name
     suffixes: tuple[str, ...] = (".npz",)
+    time_precision = 0.0
 
     def write(self, spectra: Spectra, path: Path) -> None:
         """Write to `path`.

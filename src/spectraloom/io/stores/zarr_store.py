@@ -79,6 +79,7 @@ class ZarrWriter:
 
     name = ZarrReader.name
     suffixes: tuple[str, ...] = (".zarr",)
+    time_precision = 0.0
 
     def write(self, spectra: Spectra, path: Path) -> None:
         """Write a folder at `path`, which must not exist.

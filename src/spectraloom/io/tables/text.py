@@ -77,6 +77,7 @@ class CsvWriter:
 
     name = CsvReader.name
     suffixes: tuple[str, ...] = (".csv",)
+    time_precision = 0.0
 
     def write(self, spectra: Spectra, path: Path) -> None:
         """Write to `path`.
