@@ -7,10 +7,12 @@ import pytest
 
 import spectraloom as sl
 from spectraloom._typing import FloatArray
+from spectraloom.errors import LabelError
 from spectraloom.generate import scene_expected, simulate_scene
 from spectraloom.physics.gamma import GammaDetector
 from spectraloom.physics.gamma.background import BACKGROUND_COMPONENTS
 from spectraloom.workflow import find_scene
+from spectraloom.workflow.simulate import _detector, detector_names
 
 from .conftest import Run
 
@@ -82,9 +84,37 @@ def test_the_gallery_is_listed(run: Run) -> None:
     assert shown.code == 0
     assert "handheld" in shown.out
     listed = run("simulate", "--list", "--json").json
-    assert {"scene", "spectra", "description"} == set(listed[0])
-    assert {"handheld", "portal", "laboratory"} <= {one["scene"] for one in listed}
-    assert all(one["spectra"] > 0 for one in listed)
+    gallery = listed["scenes"]
+    assert {"scene", "spectra", "description"} == set(gallery[0])
+    assert {"handheld", "portal", "laboratory"} <= {one["scene"] for one in gallery}
+    assert all(one["spectra"] > 0 for one in gallery)
+    assert {"NaI 3x3", "HPGe coaxial", "simulated", "east"} <= set(listed["detectors"])
+    assert all(name in " ".join(shown.out.split()) for name in listed["detectors"])
+
+
+def test_every_detector_that_is_listed_can_be_named() -> None:
+    names = detector_names()
+    assert len(names) == len(set(names)) > 8
+    for name in (*names, "hpge Coaxial"):
+        seen_by = _detector(name)
+        assert seen_by.name.lower() == name.lower()
+    with pytest.raises(LabelError, match=r"did you mean 'HPGe coaxial'.*of the demo: simulated"):
+        _detector("HPGe coax")
+
+
+def test_the_number_of_a_scene_of_passes_is_that_of_its_passes() -> None:
+    portal = find_scene("portal", spectra=5)
+    assert [one.passes for one in portal.passes] == [5]
+    assert len(portal) == 5 * portal.passes[0].steps
+    walk_by = find_scene("walk_by")
+    assert len(walk_by.passes) == 2
+    for n in (1, 2, 7, 1000):
+        drawn = find_scene("walk_by", spectra=n)
+        assert sum(one.passes for one in drawn.passes) == n
+        assert len(drawn.passes) == min(n, 2)
+        assert {one.speed for one in drawn.passes} <= {one.speed for one in walk_by.passes}
+    both = find_scene("handheld", spectra=7)
+    assert both.spectra == 7
 
 
 @pytest.mark.parametrize(
@@ -101,7 +131,15 @@ def test_the_gallery_is_listed(run: Run) -> None:
             ["simulate", "{t}/mine.toml", "-o", "{t}/x.npz", "--live-time", "2"],
             "leave out --live-time",
         ),
-        (["simulate", "portal", "-o", "{t}/x.npz", "-n", "3"], "has passes only"),
+        (
+            ["simulate", "portal", "-o", "{t}/x.npz", "-n", "9000000"],
+            "too large for memory",
+        ),
+        (
+            ["simulate", "-o", "{t}/x.npz", "-n", "9000000"],
+            "too large for memory",
+        ),
+        (["simulate", "-o", "{t}/x.npz", "--detector", "NaI 3x4"], "did you mean 'NaI 3x3'"),
         (["simulate", "{t}/mine.toml", "-o", "{t}/mine.toml"], "exists already"),
         (["simulate", "{t}/wrong.toml", "-o", "{t}/x.npz"], "sources 1: there is no key 'count'"),
     ],

@@ -141,7 +141,13 @@ def simulate(
         typer.Option(help="What a spectrum may hold, by commas; '+' joins a mixture."),
     ] = "Cs137,Co60,Co60+Cs137",
     n: Annotated[
-        int, typer.Option("-n", help="Number of single spectra.", min=1, max=_MOST)
+        int,
+        typer.Option(
+            "-n",
+            help="Number of spectra; of a scene that has passes only, of passes.",
+            min=1,
+            max=_MOST,
+        ),
     ] = 1000,
     counts: Annotated[
         tuple[float, float], typer.Option(help="Least and most counts from sources.")
@@ -152,9 +158,11 @@ def simulate(
     absorbers: Annotated[
         str, typer.Option(help="Absorbers, by commas, e.g. 'none,Pb 0.2,Fe 1' (cm).")
     ] = "none",
-    detector: Annotated[str, typer.Option(help="simulated, east or west.")] = "simulated",
+    detector: Annotated[str, typer.Option(help="A detector that --list shows.")] = "simulated",
     live_time: Annotated[float, typer.Option(help="Seconds.")] = 1.0,
-    list_scenes: Annotated[bool, typer.Option("--list", help="Show the ready scenes.")] = False,
+    list_scenes: Annotated[
+        bool, typer.Option("--list", help="Show the ready scenes and detectors.")
+    ] = False,
     overwrite: Overwrite = False,
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -166,7 +174,7 @@ def simulate(
     Example: `spectraloom simulate handheld -o train.zarr --seed 7`
     """
     if list_scenes:
-        _show_scenes(as_json)
+        _show_names(as_json)
         return
     if out is None:
         raise _MissingOptionError("Missing option '--out' / '-o'.")
@@ -220,14 +228,17 @@ def _is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _show_scenes(as_json: bool) -> None:
+def _show_names(as_json: bool) -> None:
     from spectraloom.generate import ready_scene, scenes
+    from spectraloom.workflow.simulate import detector_names
 
     found = [
         {"scene": name, "spectra": len(ready_scene(name)), "description": description}
         for name, description in scenes().items()
     ]
+    names = detector_names()
     if as_json:
-        print_json(found)
+        print_json({"scenes": found, "detectors": names})
         return
     print_lines([{name: str(value) for name, value in one.items()} for one in found])
+    print_pairs({"detectors": ", ".join(names)})

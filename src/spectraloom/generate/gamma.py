@@ -43,6 +43,7 @@ LabelSet = tuple[str, ...]
 Range = tuple[float, float]
 
 _MOST_COUNTS = 1e15
+_MOST_VALUES = 500_000_000  # channels of all spectra; 4 GB
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def simulate_gamma(
     sets = _as_label_sets(nuclides)
     seen_by = as_detector(detector)
     layers = as_absorbers(absorbers)
-    _require_settings(n, live_time, gain_drift)
+    _require_settings(n, live_time, gain_drift, seen_by.axis.n_channels)
     totals = as_range("counts", counts, above=0.0, most=_MOST_COUNTS)
     behind = None
     if background_counts is not None:
@@ -295,9 +296,14 @@ def _as_label_sets(nuclides: Sequence[str | Sequence[str]]) -> tuple[LabelSet, .
     return sets
 
 
-def _require_settings(n: int, live_time: float, gain_drift: float) -> None:
+def _require_settings(n: int, live_time: float, gain_drift: float, n_channels: int) -> None:
     if n < 1:
         raise DataError(f"at least one spectrum must be asked for, got n={n}")
+    if n * n_channels > _MOST_VALUES:
+        raise DataError(
+            f"{n:,} spectra of {n_channels} channels are too large for memory: draw at most "
+            f"{_MOST_VALUES // n_channels:,} at a time"
+        )
     if not (np.isfinite(live_time) and live_time >= 0):
         raise DataError(f"live_time is 0 s or more, got {live_time}")
     if not 0 <= gain_drift <= 0.1:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from spectraloom.data.spectra import Spectra
-from spectraloom.errors import DataError, LabelError
-from spectraloom.generate import Scene, demo_detectors, read_scene, ready_scene, simulate_gamma
-from spectraloom.physics.gamma import Absorber
+from spectraloom.errors import LabelError
+from spectraloom.generate import (
+    Scene,
+    ScenePass,
+    demo_detectors,
+    read_scene,
+    ready_scene,
+    simulate_gamma,
+)
+from spectraloom.physics.gamma import GammaDetector
+from spectraloom.physics.gamma import detector as ready_detector
+from spectraloom.physics.gamma.detectors import detectors as ready_detectors
 
 
 def simulate_from_text(
@@ -31,7 +43,7 @@ def simulate_from_text(
     n : int
         Number of spectra.
     detector : str
-        Name of a ready detector.
+        One of :func:`detector_names`.
     counts : (float, float)
         Least and most expected counts from sources.
     background : (float, float) or None
@@ -49,20 +61,32 @@ def simulate_from_text(
     DataError
         If an absorber is malformed.
     """
-    detectors = demo_detectors()
-    if detector not in detectors:
-        raise LabelError(f"there is no detector {detector!r}; there are {', '.join(detectors)}")
     sets = [tuple(part.strip() for part in entry.split("+")) for entry in nuclides.split(",")]
     return simulate_gamma(
         sets,
-        detectors[detector],
+        _detector(detector),
         n,
         counts=counts,
-        absorbers=[_absorber(entry) for entry in absorbers.split(",")],
+        absorbers=absorbers.split(","),
         background_counts=background,
         live_time=live_time,
         seed=seed,
     )
+
+
+def detector_names() -> tuple[str, ...]:
+    """Detectors that can be simulated by name: ready ones, then those of the demo."""
+    return (*ready_detectors(), *demo_detectors())
+
+
+def _detector(name: str) -> GammaDetector:
+    of_demo = demo_detectors()
+    if name in of_demo:
+        return of_demo[name]
+    try:
+        return ready_detector(name)
+    except LabelError as error:
+        raise LabelError(f"{error}, and those of the demo: {', '.join(of_demo)}") from None
 
 
 def find_scene(named: str, *, spectra: int | None = None, seed: int | None = None) -> Scene:
@@ -73,7 +97,8 @@ def find_scene(named: str, *, spectra: int | None = None, seed: int | None = Non
     named : str
         A TOML file, or a name out of :func:`spectraloom.generate.scenes`.
     spectra : int, optional
-        Number of single spectra, instead of that of the scene.
+        Number of single spectra, instead of that of the scene. Of a scene that has passes only,
+        the number of passes, which its entries share as they do there.
     seed : int, optional
         Instead of that of the scene.
 
@@ -94,23 +119,15 @@ def find_scene(named: str, *, spectra: int | None = None, seed: int | None = Non
     scene = scene if seed is None else replace(scene, seed=seed)
     if spectra is None:
         return scene
-    if not scene.spectra:
-        raise DataError(
-            f"the scene {scene.name!r} has passes only, no single spectra: change their number in "
-            "its file"
-        )
-    return replace(scene, spectra=spectra)
+    if scene.spectra:
+        return replace(scene, spectra=spectra)
+    return replace(scene, passes=_fewer_or_more(scene.passes, spectra))
 
 
-def _absorber(entry: str) -> Absorber | None:
-    words = entry.split()
-    if [word.lower() for word in words] == ["none"]:
-        return None
-    try:
-        material, thickness = words
-        return material, float(thickness)
-    except ValueError:
-        raise DataError(
-            f"an absorber is 'none' or a material and a thickness in cm such as 'Pb 0.2', got "
-            f"{entry.strip()!r}"
-        ) from None
+def _fewer_or_more(passes: Sequence[ScenePass], n: int) -> tuple[ScenePass, ...]:
+    """Entries with `n` passes together, in the old proportions; some may end without any."""
+    ends = np.cumsum([one.passes for one in passes])
+    shares = np.diff(np.rint(ends * n / ends[-1]).astype(int), prepend=0)
+    return tuple(
+        replace(one, passes=int(share)) for one, share in zip(passes, shares, strict=True) if share
+    )
