@@ -124,7 +124,7 @@ def _start(spectra: Sequence[ReferenceSpectrum], axis: Axis, report: Progress) -
             # Too large a crystal has widened the peaks to fill the continuum.
             fits.append(fit_parameters(spectra, rough, arrangement, most=6))
     near = sorted(fits, key=lambda one: one.cost)[:_BEST]
-    return min((fit_parameters(spectra, one) for one in near), key=lambda one: one.cost)
+    return min((*near, *(fit_parameters(spectra, one) for one in near)), key=lambda one: one.cost)
 
 
 Move = Callable[[Arrangement, float], Iterator[Arrangement]]
