@@ -261,6 +261,11 @@ def test_all_detectors_lie_on_the_axis_of_the_first() -> None:
             SceneSource(nuclides=["Am-241"], absorbers=[("Pb", (0.0, 3.0))]),
             "next to nothing of Am241 passes 3 cm of Pb",
         ),
+        (
+            # Lines of 1e-6 photons per decay would pass; weaker ones are not in the tables.
+            SceneSource(nuclides=["Am-241"], absorbers=[("Pb", (0.0, 0.8))]),
+            "passes 0.8 cm of Pb, less than 1e-05 of its counts",
+        ),
         (SceneSource(nuclides=["Cs-137"], counts=1e12), "at most 1e\\+09 are possible"),
     ],
 )

@@ -2,7 +2,7 @@
 
 The parts that take long, photons through the surroundings of a source and deposits in the
 crystal, are remembered. The rest are products of matrices, which are kept for the detectors and
-lines used last: a millisecond or two for a nuclide.
+lines used last: a millisecond for a nuclide of some lines, and a few for one of hundreds.
 """
 
 from __future__ import annotations
