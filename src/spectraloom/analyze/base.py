@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from spectraloom._typing import Array
 from spectraloom.data.axis import Axis, require_same_axis
+from spectraloom.data.library import Library
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError
 
@@ -53,6 +54,11 @@ class SpectralEstimator(BaseEstimator):  # type: ignore[misc]
         """
         if not reset:
             check_is_fitted(self)
+        if isinstance(X, Library):
+            raise DataError(
+                f"{type(self).__name__} is given spectra, not a library, which holds templates: an "
+                "identifier takes one as Identifier(library).fit(background)"
+            )
         if not isinstance(X, Spectra):
             checked: Array = validate_data(
                 self, X, reset=reset, dtype=[np.float64, np.float32], ensure_non_negative=False

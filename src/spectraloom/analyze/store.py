@@ -1,4 +1,4 @@
-"""Saved models: a JSON card and safetensors in one zip, never a pickle."""
+"""Saved models and libraries: a JSON card and safetensors in one zip, never a pickle."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from spectraloom._typing import Array
 from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.analyze.manifold.unmixer import ManifoldUnmixer
 from spectraloom.analyze.packed_identifier import pack_identifier, unpack_identifier
+from spectraloom.analyze.packed_library import pack_library, unpack_library
 from spectraloom.analyze.packed_manifold import pack_manifold, unpack_manifold
 from spectraloom.analyze.packed_nmf import pack_nmf, unpack_nmf
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
+from spectraloom.data.library import Library
 from spectraloom.errors import FormatError, SpectraloomError
 
 FORMAT = 1
@@ -40,23 +42,24 @@ class Packing(NamedTuple):
     """
 
     pack: Callable[[Any], tuple[dict[str, Any], dict[str, Array]]]
-    unpack: Callable[[dict[str, Any], dict[str, Array]], Model]
+    unpack: Callable[[dict[str, Any], dict[str, Array]], Model | Library]
 
 
 _MODELS = {
     "SupervisedNMF": Packing(pack_nmf, unpack_nmf),
     "Identifier": Packing(pack_identifier, unpack_identifier),
     "ManifoldUnmixer": Packing(pack_manifold, unpack_manifold),
+    "Library": Packing(pack_library, unpack_library),
 }
 
 
-def save(model: Model, path: str | Path) -> Path:
-    """Save a fitted model.
+def save(model: Model | Library, path: str | Path) -> Path:
+    """Save a fitted model, or a library.
 
     Parameters
     ----------
-    model : SupervisedNMF, Identifier or ManifoldUnmixer
-        A fitted model.
+    model : SupervisedNMF, Identifier, ManifoldUnmixer or Library
+        A fitted model, or a library.
     path : path
         File to write; ``.loom`` by custom. An existing file is replaced.
 
@@ -78,7 +81,8 @@ def save(model: Model, path: str | Path) -> Path:
         raise SpectraloomError(
             f"{type(model).__name__} cannot be saved; known: {', '.join(_MODELS)}"
         )
-    check_is_fitted(model)
+    if not isinstance(model, Library):
+        check_is_fitted(model)
     card, arrays = _MODELS[type(model).__name__].pack(model)
     card = {"format": FORMAT, "class": type(model).__name__, "spectraloom": __version__, **card}
     path = Path(path)
@@ -94,8 +98,8 @@ def save(model: Model, path: str | Path) -> Path:
     return path
 
 
-def load(path: str | Path) -> Model:
-    """Load a model that :func:`save` wrote. Only data are read, no code is run.
+def load(path: str | Path) -> Model | Library:
+    """Load a model or library that :func:`save` wrote. Only data are read, no code is run.
 
     Raises
     ------
@@ -109,6 +113,23 @@ def load(path: str | Path) -> Model:
         return _MODELS[card["class"]].unpack(card, safetensors.load(content))
     except Exception as error:  # whatever a hostile card or array set off
         raise FormatError(f"{path}: the model file is damaged ({error})") from error
+
+
+def load_model(path: str | Path) -> Model:
+    """The same where only a model will do.
+
+    Raises
+    ------
+    FormatError
+        If it is a library, or as for :func:`load`.
+    """
+    found = load(path)
+    if isinstance(found, Library):
+        raise FormatError(
+            f"{path}: is a library, not a model: make one of it with Identifier(library), or train "
+            "one on spectra"
+        )
+    return found
 
 
 def load_card(path: str | Path) -> dict[str, Any]:

@@ -84,7 +84,8 @@ def analyze(
 
     Example: `spectraloom analyze model.loom today/*.n42 -o today.csv`
     """
-    from spectraloom.analyze import Identifier, SupervisedNMF, load
+    from spectraloom.analyze import Identifier, SupervisedNMF
+    from spectraloom.analyze.store import load_model
     from spectraloom.io import write
     from spectraloom.workflow import attribution, identify_files, read_for, write_result
     from spectraloom.workflow.target import require_folder
@@ -93,7 +94,7 @@ def analyze(
     page = None if report is None else require_folder(report) / "report.html"
     left_out: list[LeftOut] | None = [] if skip_bad else None
     with progress_bar(as_json) as progress:
-        trained = load(model)
+        trained = load_model(model)
         if not isinstance(trained, Identifier):
             _refuse({"limits": limits, "efficiency": efficiency, "conformal": conformal})
         if isinstance(trained, SupervisedNMF):

@@ -256,14 +256,15 @@ def evaluate(
 
     Example: `spectraloom evaluate model.loom other-detector/ --report out/`
     """
-    from spectraloom.analyze import SupervisedNMF, load
+    from spectraloom.analyze import SupervisedNMF
+    from spectraloom.analyze.store import load_model
     from spectraloom.workflow import attribution, evaluation_report, judge, read_prepared
     from spectraloom.workflow.manifold_scores import deforming_texts
     from spectraloom.workflow.target import require_folder
 
     page = None if report is None else require_folder(report) / "report.html"
     with progress_bar(as_json) as progress:
-        trained = load(model)
+        trained = load_model(model)
         progress(0.0, "reading")
         own = trained.axis_ if isinstance(trained, SupervisedNMF) else None
         spectra = read_prepared(
@@ -325,14 +326,15 @@ def outlier(
 
     Example: `spectraloom outlier model.loom library/ --method tree`
     """
-    from spectraloom.analyze import Identifier, ManifoldUnmixer, load, save
+    from spectraloom.analyze import Identifier, ManifoldUnmixer, save
+    from spectraloom.analyze.store import load_model
     from spectraloom.workflow import attribution, model_report, read_prepared
     from spectraloom.workflow.target import require_folder, require_target
 
     target = require_target(model if out is None else out, sources=sources)
     page = None if report is None else require_folder(report) / "report.html"
     with progress_bar(as_json) as progress:
-        trained = load(model)
+        trained = load_model(model)
         if isinstance(trained, ManifoldUnmixer):
             raise typer.BadParameter(
                 f"{model} is a model of signatures that deform, which learns how far they are off "

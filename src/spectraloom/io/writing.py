@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from spectraloom.data import Axis, Spectra
-from spectraloom.errors import FormatError
+from spectraloom.errors import DataError, FormatError
 from spectraloom.io.kept import not_kept
 from spectraloom.io.reading import read_source
 from spectraloom.io.registry import WRITERS, Writer
@@ -55,10 +55,17 @@ def write(
 
     Raises
     ------
+    DataError
+        If it is something else than spectra.
     FormatError
         If there is no such writer, the file exists, or the format cannot hold the spectra with
         counts and times exact (times in PCF within 1.2e-7) and the axis within 1e-3 keV.
     """
+    if not isinstance(spectra, Spectra):
+        raise DataError(
+            f"files of spectra are written of Spectra, not of {type(spectra).__name__}; libraries "
+            "and models are saved with spectraloom.save"
+        )
     target = Path(path)
     writer = _writer_for(target, format)
     if target.exists() and not overwrite:
