@@ -142,3 +142,24 @@ def test_detectors_that_make_no_sense_are_refused() -> None:
             GammaDetector("d", AXIS, light=light)
     with pytest.raises(DataError, match="less of it"):
         GammaDetector("d", AXIS, light=((60.0, 1.2), (70.0, 0.9)))
+
+
+def test_numbers_in_other_units_are_refused() -> None:
+    with pytest.raises(AxisError, match="ends at 3 keV.*not MeV"):
+        GammaDetector("d", Axis.regular(0.0, 3.0, 1024))
+    for name in ("dead_time", "pile_up_time"):
+        assert getattr(GammaDetector("d", AXIS, **{name: 1e-3}), name) == 1e-3
+        with pytest.raises(DataError, match=f"{name} is in seconds and up to 0.001"):
+            GammaDetector("d", AXIS, **{name: 5.0})
+
+
+def test_some_channels_count_what_they_do_among_all() -> None:
+    detector = GammaDetector("d", AXIS)
+    energies = np.array([5.0, 60.0, 661.7, 1332.0])
+    for part in (slice(0, 3), slice(2, 40), slice(AXIS.n_channels - 5, AXIS.n_channels)):
+        np.testing.assert_array_equal(
+            detector.fold_lines(energies, part), detector.fold_lines(energies)[part]
+        )
+        np.testing.assert_array_equal(
+            detector.fold_bins(energies, part), detector.fold_bins(energies)[part]
+        )

@@ -20,6 +20,8 @@ CAESIUM_LINE = 661.657
 
 _FWHM_PER_SIGMA = float(2.0 * np.sqrt(2.0 * np.log(2.0)))
 _MOST_BEND = 0.3
+_LEAST_END = 10.0  # keV; softer photons stay in the window of any detector
+_LONGEST_DEAD = 1e-3  # s; longer ones stand for microseconds
 _NUMBERS = (
     "fwhm_662",
     "fwhm_exponent",
@@ -76,10 +78,10 @@ class GammaDetector:
         stands behind it, per photon that reaches it directly. The default is of the size that
         measured spectra of Cs-137 and Co-60 in a room suggest; it depends on the room.
     dead_time : float
-        Seconds after a pulse in which no other is recorded; see
+        Seconds after a pulse in which no other is recorded, up to 0.001; see
         :mod:`spectraloom.physics.gamma.electronics`.
     pile_up_time : float
-        Seconds after a pulse in which the energy of another is added to it.
+        Seconds after a pulse in which the energy of another is added to it, up to 0.001.
     fwhm_bend : float
         Change of the exponent with the logarithm of energy. Negative where widths fall faster
         towards low energies than they rise towards high ones, as those of many scintillators do.
@@ -87,7 +89,7 @@ class GammaDetector:
     Raises
     ------
     AxisError
-        If the axis is not made of energy bins in keV.
+        If the axis is not made of energy bins in keV, or ends below 10 keV.
     DataError
         If a number is out of range, or apparent energy would fall as energy rises.
     """
@@ -118,6 +120,11 @@ class GammaDetector:
             raise AxisError(
                 f"a gamma detector needs an axis of energy bins in keV, got {self.axis.describe()}"
             )
+        if self.axis.edges[-1] <= _LEAST_END:
+            raise AxisError(
+                f"the axis ends at {self.axis.edges[-1]:g} keV, below all that a gamma detector "
+                "counts: edges are in keV, not MeV"
+            )
         if not 0 < self.fwhm_662 < 1:
             raise DataError(
                 "fwhm_662 is a fraction of 661.7 keV between 0 and 1, e.g. 0.07 for 7 %; "
@@ -126,6 +133,12 @@ class GammaDetector:
         for name in ("fwhm_exponent", "noise", "backscatter", "dead_time", "pile_up_time"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise DataError(f"{name} is a number of zero or more, got {getattr(self, name):g}")
+        for name in ("dead_time", "pile_up_time"):
+            if getattr(self, name) > _LONGEST_DEAD:
+                raise DataError(
+                    f"{name} is in seconds and up to {_LONGEST_DEAD:g}, e.g. 5e-6 for 5 "
+                    f"microseconds; got {getattr(self, name):g}"
+                )
         if not abs(self.fwhm_bend) <= _MOST_BEND:
             raise DataError(
                 f"fwhm_bend is a number between -{_MOST_BEND:g} and {_MOST_BEND:g}, "
@@ -155,13 +168,15 @@ class GammaDetector:
         """Standard deviation of the Gaussian at some deposited energies, keV."""
         return self.fwhm(energy) / _FWHM_PER_SIGMA
 
-    def fold_lines(self, energies: npt.ArrayLike) -> FloatArray:
+    def fold_lines(self, energies: npt.ArrayLike, channels: slice = slice(None)) -> FloatArray:
         """Share of each deposited energy that every channel counts.
 
         Parameters
         ----------
         energies : array_like, shape (n,)
             Deposited energies, keV.
+        channels : slice
+            Neighbouring channels of the axis, if not all are asked for.
 
         Returns
         -------
@@ -169,10 +184,10 @@ class GammaDetector:
             A column sums to one, less what falls off the ends of the axis.
         """
         at = np.asarray(energies, dtype=np.float64)
-        standard = (self.axis.edges[:, np.newaxis] - self.apparent(at)) / self.sigma(at)
+        standard = (self._edges(channels)[:, np.newaxis] - self.apparent(at)) / self.sigma(at)
         return np.diff(ndtr(standard), axis=0)
 
-    def fold_bins(self, edges: npt.ArrayLike) -> FloatArray:
+    def fold_bins(self, edges: npt.ArrayLike, channels: slice = slice(None)) -> FloatArray:
         """The same for energies spread evenly over bins.
 
         Parameters
@@ -180,6 +195,8 @@ class GammaDetector:
         edges : array_like, shape (n + 1,)
             Edges of the bins of deposited energy, keV. Within a bin the width of the Gaussian is
             that at its centre, and apparent energies are spread evenly between those of its edges.
+        channels : slice
+            Neighbouring channels of the axis, if not all are asked for.
 
         Returns
         -------
@@ -190,11 +207,15 @@ class GammaDetector:
         sigma = self.sigma(0.5 * (at[:-1] + at[1:]))
         apparent = self.apparent(at)
         low, high = apparent[:-1], apparent[1:]
-        channel_edges = self.axis.edges[:, np.newaxis]
+        channel_edges = self._edges(channels)[:, np.newaxis]
         upper = _integrated_normal((channel_edges - low) / sigma)
         lower = _integrated_normal((channel_edges - high) / sigma)
         # Far from a bin two large numbers cancel; a share is never below zero.
         return np.maximum(np.diff((upper - lower) * (sigma / (high - low)), axis=0), 0.0)
+
+    def _edges(self, channels: slice) -> FloatArray:
+        first, last, _ = channels.indices(self.axis.n_channels)
+        return self.axis.edges[first : last + 1]
 
 
 def _light_points(given: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:

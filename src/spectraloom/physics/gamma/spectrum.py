@@ -8,7 +8,6 @@ lines used last: a millisecond for a nuclide of some lines, and a few for one of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
@@ -361,7 +360,7 @@ def _line_response(detector: GammaDetector, incidence: Incidence, lines: bytes) 
         some = slice(first, first + _PEAKS)
         reached = _within_reach(detector, at[some])
         if reached.stop > reached.start:
-            dense = _only(detector, reached).fold_lines(at[some]) * areas[some]
+            dense = detector.fold_lines(at[some], reached) * areas[some]
             row, column = np.nonzero(dense)
             found.append((dense[row, column], row + reached.start, line[some][column]))
     shape = (detector.axis.n_channels, deposits.areas.shape[1])
@@ -445,7 +444,7 @@ def _folded(detector: GammaDetector, edges: FloatArray) -> csr_array:
         part = edges[first : first + _BLOCK + 1]
         reached = _within_reach(detector, part)
         if reached.stop > reached.start:
-            dense = _only(detector, reached).fold_bins(part)
+            dense = detector.fold_bins(part, reached)
             row, column = np.nonzero(dense)
             found.append((dense[row, column], row + reached.start, column + first))
     return _sparse(found, (detector.axis.n_channels, len(edges) - 1))
@@ -458,8 +457,3 @@ def _within_reach(detector: GammaDetector, energies: FloatArray) -> slice:
     low = int(np.searchsorted(edges, (at - reach).min())) - 1
     high = int(np.searchsorted(edges, (at + reach).max()))
     return slice(max(low, 0), min(high, len(edges) - 1))
-
-
-def _only(detector: GammaDetector, channels: slice) -> GammaDetector:
-    """The detector with some of its channels only."""
-    return replace(detector, axis=detector.axis[channels])
