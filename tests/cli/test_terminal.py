@@ -186,3 +186,22 @@ def test_scores_are_explained(run: Run, world: Path) -> None:
 def test_small_rates_keep_their_digits() -> None:
     rates = [rate_text(value) for value in (0.0, 0.00025, 0.001, 0.0512, 0.1, 1.0)]
     assert rates == ["0 %", "0.025 %", "0.1 %", "5.1 %", "10.0 %", "100.0 %"]
+
+
+def test_a_long_command_says_how_far_it_is_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 1.0, 59.0, 61.0, 90.0, 122.0, *[1e3] * 9])
+    monkeypatch.setattr("spectraloom.cli.progress.time.monotonic", lambda: next(clock))
+    with progress_bar() as progress:
+        for fraction in (0.0, 0.2, 0.4, 0.6, 0.8):
+            progress(fraction, "scores of\x1b the background")
+    told = capsys.readouterr()
+    assert told.err.splitlines() == [
+        f"{number}% done: scores of\ufffd the background" for number in (40, 80)
+    ]
+    assert told.out == ""
+    with progress_bar(quiet=True) as progress:
+        progress(0.5, "scores")
+        progress(0.9, "scores")
+    assert capsys.readouterr().err == ""

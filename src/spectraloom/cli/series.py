@@ -25,7 +25,11 @@ def alarms(
         typer.Option(help="Follow the gain, which walks so far in a second (relative, e.g. 3e-4)."),
     ] = None,
     hours: Annotated[
-        float, typer.Option(help="Hours of background to simulate for the rate of alarms.")
+        float,
+        typer.Option(
+            help="Hours of background to simulate for the rate of alarms, at least 200 times as "
+            "long as the longest window; they take most of the time."
+        ),
     ] = 12.0,
     interval: Annotated[
         float | None,
@@ -41,13 +45,14 @@ def alarms(
 
     Example: `spectraloom alarms model.loom quiet.n42 today/ --per-hour 1 --report out/`
     """
-    from spectraloom.analyze import Identifier, load
+    from spectraloom.analyze import Identifier
+    from spectraloom.analyze.store import load_model
     from spectraloom.workflow import alarms_report, attribution, find_alarms
     from spectraloom.workflow.target import require_folder
 
     page = None if report is None else require_folder(report) / "report.html"
     with progress_bar(as_json) as progress:
-        trained = load(model)
+        trained = load_model(model)
         if not isinstance(trained, Identifier):
             raise typer.BadParameter(
                 f"{model}: alarms need a model for identification: train one with --model identify"

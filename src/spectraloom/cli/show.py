@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from spectraloom.cli.progress import line_a_minute
+
 if TYPE_CHECKING:
     from spectraloom.data import Result, Spectra
 
@@ -28,9 +30,9 @@ def console() -> Console:
 
 @contextmanager
 def progress_bar(quiet: bool = False) -> Iterator[Callable[[float, str], None]]:
-    """Bar on standard error; none for machines, nor where standard error is no terminal."""
+    """Bar on standard error, or a line a minute where that is no terminal; none for machines."""
     if quiet or not sys.stderr.isatty():
-        yield lambda _fraction, _text: None
+        yield line_a_minute(lambda text: None if quiet else typer.echo(clean(text), err=True))
         return
     columns = (TextColumn("{task.description:<28}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

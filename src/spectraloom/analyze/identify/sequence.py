@@ -70,7 +70,8 @@ class SequentialDetector:
         Seconds from one spectrum to the next.
     hours : float or None
         Hours of background that are simulated to learn the rate of false alarms; None takes the
-        background series as it was measured.
+        background series as it was measured. At least 200 of the longest windows; :meth:`fit`
+        takes longer in proportion.
     gain_walk : float or None
         Standard deviation by which the gain walks in a second, relative, see
         :class:`~spectraloom.analyze.identify.drift.GainTracker`; simulated background has such a
