@@ -59,7 +59,7 @@ def simulate_scene(
         ``detector``, ``absorber``, ``material``, ``thickness`` (cm), ``distance`` (cm)
             what the sources were seen with; empty, zero or nan without a source
         ``age``
-            s; nan for daughters in equilibrium
+            s; nan for short-lived daughters only
         ``gain``, ``offset`` (keV)
             drift of the detector
         ``pass``, ``time`` (s), ``position`` (cm)

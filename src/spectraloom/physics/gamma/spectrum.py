@@ -70,7 +70,7 @@ def expected_counts(
     Parameters
     ----------
     source : str or EmissionLines
-        A nuclide with the daughters it is in equilibrium with, or lines per decay, as
+        A nuclide with its short-lived daughters (``nuclide(...).lines``), or lines per decay, as
         ``nuclide("Th-232").aged("20 y")`` gives them. Lines below 10 keV are left out, and those
         that are counted less than 1e-6 times as often as the one that is counted most.
     detector : GammaDetector
