@@ -254,6 +254,25 @@ def test_all_detectors_lie_on_the_axis_of_the_first() -> None:
     assert chosen.axis == SMALL.axis
 
 
+def test_behind_a_thick_shield_an_activity_is_not_seen() -> None:
+    source = SceneSource(nuclides=["Am-241"], absorbers=["Pb 50"], activity=1e6)
+    gone = simulate_scene(Scene(spectra=3, sources=[source], detectors=[SMALL], seed=2))
+    assert (gone.column("true_Am241") < 1e-9).all()
+    assert (gone.column("true_background") > 0).all()
+    assert {tuple(one) for one in gone.column("true_labels")} == {("Am241", "background")}
+    fading = replace(source, absorbers=[("Pb", (0.0, 6.0))], activity=1e9)
+    scene = Scene(spectra=300, sources=[fading], detectors=[SMALL], background=None, seed=2)
+    drawn = simulate_scene(replace(scene, detectors=[replace(SMALL, dead_time=0, pile_up_time=0)]))
+    seen = drawn.column("true_Am241")
+    expected = [
+        1e9
+        * plain_counts("Am241", SMALL, Surroundings(shells=(("Pb", max(thickness, 1e-9)),))).sum()
+        for thickness in drawn.column("thickness")
+    ]
+    assert min(expected) < 1e-5 * max(expected)
+    np.testing.assert_allclose(seen, expected, rtol=0.2, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("source", "says"),
     [

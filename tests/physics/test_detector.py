@@ -145,7 +145,7 @@ def test_detectors_that_make_no_sense_are_refused() -> None:
 
 
 def test_numbers_in_other_units_are_refused() -> None:
-    with pytest.raises(AxisError, match="ends at 3 keV.*not MeV"):
+    with pytest.raises(AxisError, match=r"ends at 3 keV.*not MeV"):
         GammaDetector("d", Axis.regular(0.0, 3.0, 1024))
     for name in ("dead_time", "pile_up_time"):
         assert getattr(GammaDetector("d", AXIS, **{name: 1e-3}), name) == 1e-3

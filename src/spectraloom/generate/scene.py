@@ -83,7 +83,8 @@ class SceneSource:
     signal_to_noise : range, optional
         The same as counts over the square root of those of the background.
     activity : range, optional
-        Bq of each source. Only these spectra have dead time and pile-up.
+        Bq of each source. Only these spectra have dead time and pile-up; behind thick absorbers
+        nothing of it may be left.
     weight : float
         How often it is drawn, beside other entries.
     unknown : bool

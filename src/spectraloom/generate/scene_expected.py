@@ -21,6 +21,7 @@ from spectraloom.physics.gamma.background import BACKGROUND_COMPONENTS
 from spectraloom.physics.gamma.detector import GammaDetector
 from spectraloom.physics.gamma.drift import drifted
 from spectraloom.physics.gamma.electronics import live_fraction, recorded
+from spectraloom.physics.gamma.materials import material_name
 from spectraloom.physics.gamma.spectrum import (
     LEAST_PASSING,
     background_rates,
@@ -84,7 +85,7 @@ def scene_tables(
     Raises
     ------
     DataError
-        If next to nothing of a source passes its absorber.
+        If next to nothing passes the absorber of a source whose counts are given.
     """
     cases = _cases(plan)
     tables: dict[Case, SourceTable] = {}
@@ -121,17 +122,21 @@ def _table(scene: Scene, case: Case) -> SourceTable:
     def expected(thickness: float, distance: float) -> FloatArray:
         return expected_counts(source, detector, surroundings(entry, shield, thickness, distance))
 
-    if thickest > 0:
+    by_activity = entry.amount == "activity"
+    if thickest > 0 and not by_activity:
+        # Counts are asked for, so that what hardly passes is made large.
         bare = expected(0.0, nearest).sum()
         least = expected(thickest, nearest).sum()
         if not least > LEAST_PASSING * bare:
             raise DataError(
-                f"next to nothing of {name} passes {thickest:g} cm of {shield[0]}, less than "
-                f"{LEAST_PASSING:g} of its counts: give it an entry of its own with thinner "
-                "absorbers"
+                f"next to nothing of {name} passes {thickest:g} cm of {material_name(shield[0])}, "
+                f"less than {LEAST_PASSING:g} of its counts: give it an entry of its own with "
+                "thinner absorbers, or an activity, of which nothing may be seen"
             )
     thicknesses = np.zeros(1) if shield is None else thickness_nodes(shield[0], thinnest, thickest)
-    return source_table(expected, thicknesses, distance_nodes(nearest, furthest))
+    return source_table(
+        expected, thicknesses, distance_nodes(nearest, furthest), may_vanish=by_activity
+    )
 
 
 def expected_rows(

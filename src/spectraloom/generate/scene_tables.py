@@ -76,7 +76,11 @@ class SourceTable:
 
 
 def source_table(
-    expected: Callable[[float, float], FloatArray], thicknesses: FloatArray, distances: FloatArray
+    expected: Callable[[float, float], FloatArray],
+    thicknesses: FloatArray,
+    distances: FloatArray,
+    *,
+    may_vanish: bool = False,
 ) -> SourceTable:
     """Compute the nodes.
 
@@ -86,19 +90,22 @@ def source_table(
         Thickness and distance in cm to expected counts per decay, shape (n_channels,).
     thicknesses, distances : ndarray
         Nodes, cm, rising.
+    may_vanish : bool
+        Whether it may be that nothing at all arrives at a node.
 
     Raises
     ------
     DataError
-        If nothing at all arrives at a node.
+        If nothing arrives although it may not be.
     """
     counts = np.array([expected(one, other) for one in thicknesses for other in distances])
     totals = counts.sum(axis=1, keepdims=True)
-    if not totals.min() > _FAINTEST:
+    if not (may_vanish or totals.min() > _FAINTEST):
         raise DataError(
             f"nothing of a source is counted from behind {thicknesses[-1]:g} cm of its absorber at "
             f"{distances[-1]:g} cm: take a thinner one, less distance, or another axis"
         )
+    totals = np.maximum(totals, _FAINTEST)
     squared = np.tile(distances**2, len(thicknesses))[:, np.newaxis]
     logs = np.log(np.hstack([counts + _FLOOR * totals, _FLOOR * totals]) * squared)
     return SourceTable(thicknesses, distances, counts, logs)
