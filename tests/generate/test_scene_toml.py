@@ -24,6 +24,7 @@ from spectraloom.generate import (
 from spectraloom.generate.scene_draw import draw_plan
 from spectraloom.generate.scene_toml import _scene, scene_from_text
 from spectraloom.physics import material, mixture
+from spectraloom.physics.gamma import detector
 
 from .scene_physics import use_plain_physics
 
@@ -144,6 +145,50 @@ body = { material = "CsBr", density = 4.4, radius = 2 }
     assert source.floor == (own, 50.0)
 
 
+def test_a_detector_is_a_ready_one_with_other_numbers() -> None:
+    scene = scene_from_text("""
+spectra = 3
+[[sources]]
+nuclides = ["Co-60"]
+[[detectors]]
+name = "first"
+like = "NaI 3x3"
+[[detectors]]
+name = "mine"
+like = "CsI handheld"
+fwhm_662 = 0.075
+dead_time = 4e-6
+crystal = { size = [3, 3] }
+[[detectors]]
+name = "other"
+like = "NaI 3x3"
+[detectors.crystal]
+material = "Lu2SiO5"
+density = 7.4
+window = ["Al 0.1", { material = "CsBr", density = 4.4, thickness = 0.2 }]
+""")
+    axis = detector("NaI 3x3").axis
+    handheld = detector("CsI handheld")
+    mine, other = scene.ready[1:]
+    assert mine == replace(
+        handheld,
+        name="mine",
+        axis=axis,
+        fwhm_662=0.075,
+        dead_time=4e-6,
+        crystal=replace(handheld.crystal, size=(3.0, 3.0)),
+    )
+    assert other.crystal == replace(
+        detector("NaI 3x3").crystal,
+        material=material("Lu2SiO5", density=7.4),
+        window=(("Al", 0.1), (material("CsBr", density=4.4), 0.2)),
+    )
+    inline = (
+        'detectors = ["NaI 3x3", { name = "b", like = "NaI 3x3", crystal = { density = 3 } }]\n'
+    )
+    assert scene_from_text(inline + HEAD).ready[1].crystal.material == material("NaI", density=3.0)
+
+
 HEAD = 'spectra = 3\n[[sources]]\nnuclides = ["Co-60"]\n'
 
 
@@ -196,6 +241,24 @@ HEAD = 'spectra = 3\n[[sources]]\nnuclides = ["Co-60"]\n'
         ('detectors = ["NaI 3x4"]\n' + HEAD, "did you mean 'NaI 3x3'"),
         ('detectors = ["NaI 3x3", "nai 3X3"]\n' + HEAD, "different names"),
         ('detectors = "NaI 3x3"\n' + HEAD, "detectors is a list of names"),
+        ('detectors = [{ name = "a" }]\n' + HEAD, "detectors 1: a detector is { name"),
+        ('detectors = [{ name = "a", like = "NaI 3x4" }]\n' + HEAD, "did you mean 'NaI 3x3'"),
+        (
+            'detectors = [{ name = "a", like = "NaI 3x3", fwhm = 1 }]\n' + HEAD,
+            "detectors 1: there is no key 'fwhm'; did you mean 'fwhm_662'",
+        ),
+        (
+            'detectors = [{ name = "a", like = "NaI 3x3", crystal = { size = 3 } }]\n' + HEAD,
+            "detectors 1: crystal: size is",
+        ),
+        (
+            'detectors = [{ name = "a", like = "NaI 3x3", crystal = { window = "Al" } }]\n' + HEAD,
+            "window is a list of layers",
+        ),
+        (
+            'detectors = [{ name = "a", like = "NaI 3x3", dead_time = 5 }]\n' + HEAD,
+            "dead_time is in seconds",
+        ),
         ("axis = { low = 0, high = 100 }\n" + HEAD, "an axis is"),
         ("axis = { low = 0, high = -1, channels = 2 }\n" + HEAD, "high is a number above 0"),
         ("sources = 3", "sources are up to"),

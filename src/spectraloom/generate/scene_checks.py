@@ -248,12 +248,24 @@ def layer_parts(what: str, given: Any, length: str) -> tuple[str | Material, Any
         raise DataError(f"{what} is {{ material = ..., {length} = ... }}, got {shown(given)}")
     made_of = given["material"]
     if "density" in given:
-        if not isinstance(made_of, str):
-            raise DataError(f"with a density, a material is a name, got {shown(made_of)}")
-        density = as_number("density", given["density"], above=0.0, most=_DENSEST)
-        made_of = material(made_of, density=density)
+        made_of = with_density(made_of, given["density"])
     _require_material(made_of)
     return made_of, given[length]
+
+
+def with_density(made_of: Any, density: Any) -> Material:
+    """A material of another density than that of the tables, g/cm3.
+
+    Raises
+    ------
+    LabelError
+        If the material is not known.
+    DataError
+        If it is not given by its name, or the density is none.
+    """
+    if not isinstance(made_of, str):
+        raise DataError(f"with a density, a material is a name, got {shown(made_of)}")
+    return material(made_of, density=as_number("density", density, above=0.0, most=_DENSEST))
 
 
 def as_layer(name: str, given: Any, length: str) -> Layer | None:

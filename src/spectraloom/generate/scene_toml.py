@@ -1,8 +1,9 @@
 """Scenes from TOML, and a gallery of ready ones.
 
-The keys of a file are the fields of the classes in :mod:`spectraloom.generate.scene`, with three
+The keys of a file are the fields of the classes in :mod:`spectraloom.generate.scene`, with four
 things written in another way: ``sources`` and ``passes`` are tables, ``axis`` is
-``{ low, high, channels }``, and ``background = false`` switches it off.
+``{ low, high, channels }``, ``background = false`` switches it off, and a detector is a name or the
+table of what it has different from a ready one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
@@ -25,8 +26,18 @@ from spectraloom.generate.scene import (
     ScenePass,
     SceneSource,
 )
-from spectraloom.generate.scene_checks import MOST_CHOICES, as_number, as_whole, layer_parts
-from spectraloom.physics.gamma.materials import shown
+from spectraloom.generate.scene_checks import (
+    MOST_CHOICES,
+    absorber_parts,
+    as_number,
+    as_whole,
+    layer_parts,
+    with_density,
+)
+from spectraloom.physics.gamma.crystal import Crystal
+from spectraloom.physics.gamma.detector import GammaDetector
+from spectraloom.physics.gamma.detectors import detector
+from spectraloom.physics.gamma.materials import Material, shown
 
 _LARGEST_FILE = 1_000_000  # bytes
 _MOST_CHANNELS = 65536
@@ -157,6 +168,11 @@ def _scene(given: Mapping[str, Any]) -> Scene:
         made["drift"] = _within("drift", made["drift"], _plain(SceneDrift))
     if "axis" in made:
         made["axis"] = _within("axis", made["axis"], _axis)
+    if isinstance(made.get("detectors"), list):
+        made["detectors"] = [
+            _within(f"detectors {number}", one, _detector) if isinstance(one, Mapping) else one
+            for number, one in enumerate(made["detectors"], start=1)
+        ]
     return Scene(**made)
 
 
@@ -180,6 +196,45 @@ def _entry(given: Mapping[str, Any], kind: type[SceneSource]) -> SceneSource:
         if key in made:
             made[key] = layer_parts(key, made[key], length)
     return kind(**made)
+
+
+def _detector(given: Mapping[str, Any]) -> GammaDetector:
+    """A ready detector with other numbers."""
+    own = tuple(one.name for one in fields(GammaDetector))
+    _require_names(given, ("like", *own), "a detector")
+    if not isinstance(given.get("like"), str) or not isinstance(given.get("name"), str):
+        raise DataError(
+            "a detector is { name = ..., like = ... } with what is different, where `like` is the "
+            f"name of a ready one; got {shown(given)}"
+        )
+    base = detector(given["like"])
+    made = {key: value for key, value in given.items() if key != "like"}
+    if "axis" in made:
+        made["axis"] = _within("axis", made["axis"], _axis)
+    if "crystal" in made:
+        made["crystal"] = _within(
+            "crystal", made["crystal"], lambda table: _crystal(table, base.crystal)
+        )
+    return replace(base, **made)
+
+
+def _crystal(given: Mapping[str, Any], base: Crystal) -> Crystal:
+    """A crystal with other sizes, materials and layers; ``density`` is that of its material."""
+    _require_names(given, (*(one.name for one in fields(Crystal)), "density"), "a crystal")
+    made = dict(given)
+    for key in ("window", "side", "back"):
+        if key in made:
+            made[key] = _layers(key, made[key])
+    if "density" in made:
+        made["material"] = with_density(made.get("material", base.material), made.pop("density"))
+    return replace(base, **made)
+
+
+def _layers(key: str, given: Any) -> tuple[tuple[str | Material, Any], ...]:
+    if not isinstance(given, list):
+        raise DataError(f"{key} is a list of layers such as 'Al 0.1', in cm; got {shown(given)}")
+    found = [absorber_parts(one) for one in given]
+    return tuple(one for one in found if one is not None)
 
 
 def _axis(given: Mapping[str, Any]) -> Axis:
