@@ -14,7 +14,7 @@ from spectraloom.data import Axis, Spectra
 from spectraloom.errors import DataError
 from spectraloom.evaluate import run_simulator_benchmark, simulator, simulator_search
 from spectraloom.evaluate.simulator_data import ReferenceSpectrum
-from spectraloom.evaluate.simulator_fit import FittedSimulator, shape_error
+from spectraloom.evaluate.simulator_fit import FittedSimulator, Parameters, shape_error
 from spectraloom.evaluate.simulator_model import Arrangement, deposited, folded
 from spectraloom.evaluate.simulator_search import fit_simulator
 from spectraloom.io import read_groups
@@ -92,6 +92,40 @@ def test_calibration_and_resolution_are_found(small: None) -> None:
         assert place == pytest.approx(1.01 * energy + 4.0, abs=1.5)
         assert found.detector.fwhm(energy) == pytest.approx(detector.fwhm(energy), rel=0.07)
     assert found.misfit < 2e-3
+
+
+def test_a_named_crystal_is_not_exchanged(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    widths = {"NaI": (0.045, 0.2), "CsI": (0.045, 0.2)}
+    monkeypatch.setattr(simulator_search, "_MATERIALS", widths)
+    monkeypatch.setattr(simulator_search, "_MOVES", (simulator_search._material,))
+    spectra = made(["Ba133", "Co60"], GammaDetector("true", AXIS, fwhm_662=0.066), 0.1)
+    fits = [fit_simulator(spectra, AXIS, crystal=name) for name in widths]
+    assert [one.to_dict()["crystal"] for one in fits] == ["NaI", "CsI"]
+
+
+def test_no_step_of_a_fit_takes_a_better_one_away(
+    small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps that only make things worse, as least squares of shapes may by the cost, are undone."""
+    spectra = made(["Ba133", "Co60"], GammaDetector("true", AXIS, fwhm_662=0.066), 0.1)
+    honest = simulator_search.fit_parameters
+    costs: list[float] = []
+
+    def worse(*given: Any, **named: Any) -> FittedSimulator:
+        found = honest(*given, **named)
+        moved = found.values._replace(gain=1.01 * found.values.gain)
+        found = replace(found, values=moved, misfit=100.0 * found.misfit)
+        costs.append(found.cost)
+        return found
+
+    monkeypatch.setattr(simulator_search, "fit_parameters", worse)
+    good = honest(spectra, FittedSimulator(ARRANGEMENT, Parameters(), AXIS))
+    monkeypatch.setattr(simulator_search, "_start", lambda *_: good)
+    found = fit_simulator(spectra, AXIS)
+    # One after each round, and one with full statistics.
+    assert len(costs) == len(simulator_search._STEPS) + 1
+    assert found.values == good.values
+    assert found.cost < min(costs)
 
 
 def test_a_wrong_simulation_is_seen(

@@ -9,7 +9,12 @@ import pytest
 
 from spectraloom.data import Axis, Spectra
 from spectraloom.errors import DataError
-from spectraloom.evaluate.simulator_data import fitted_nuclides, reference_sets, why_left_out
+from spectraloom.evaluate.simulator_data import (
+    fitted_nuclides,
+    named_crystal,
+    reference_sets,
+    why_left_out,
+)
 from spectraloom.io import read_groups
 
 AXIS = Axis.regular(0.0, 3000.0, 60)
@@ -49,6 +54,24 @@ def test_what_cannot_be_simulated_is_left_out_by_rule(name: str, why: str) -> No
     assert bool(why_left_out(name)) == bool(why)
 
 
+@pytest.mark.parametrize(
+    ("names", "crystal"),
+    [
+        (["NaITl", "NaITl"], "NaI"),
+        (["3-inch NaI(Tl)", "NaITl"], "NaI"),
+        (["CsI(Na) 1 cm"], "CsI"),
+        (["LaBr3:Ce"], "LaBr3"),
+        (["CZT-500"], "CZT"),
+        (["p-type HPGe", "Ge 40 %"], "HPGe"),
+        (["Geiger", "GRS", ""], None),
+        (["NaITl", "HPGe"], None),
+        ([], None),
+    ],
+)
+def test_crystals_are_read_from_names_of_detectors(names: list[str], crystal: str | None) -> None:
+    assert named_crystal(names) == crystal
+
+
 def test_background_is_taken_off_by_live_time() -> None:
     titles = ["Background", "Cs137 Unshielded", "Co60 Unshielded", "Y88 Unshielded", "F18 Phantom"]
     (found,) = reference_sets([gadras(titles, times=[3600.0, 1800.0, 1800.0, 1800.0, 1800.0])])
@@ -85,6 +108,7 @@ def test_the_real_data_are_sorted(steel_sphere_zip: Path) -> None:
     (found,) = reference_sets(read_groups(steel_sphere_zip))
     assert found.nuclides == ("Ba133", "Co57", "Co60", "Cs137")
     assert len(found.spectra) == 384
+    assert found.crystal == "NaI"
     assert max(one.thickness for one in found.spectra) == pytest.approx(3.0)
     caesium = found.of(["Cs137"])[0]
     peak = found.axis.centers[np.argmax(caesium.counts * (found.axis.centers > 500))]

@@ -124,7 +124,10 @@ def _judge_set(one: ReferenceSet, report: Progress) -> tuple[list[_Judged], dict
     """The judged spectra of a detector, and what was fitted to the others."""
     names = fitted_nuclides(one.nuclides)
     fitted = fit_simulator(
-        _to_fit(one, names), one.axis, progress=lambda part, text: report(0.5 * part, text)
+        _to_fit(one, names),
+        one.axis,
+        crystal=one.crystal,
+        progress=lambda part, text: report(0.5 * part, text),
     )
     others = [some for some in one.spectra if some.nuclide not in names]
     judged = []

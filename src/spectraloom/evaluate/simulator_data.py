@@ -44,6 +44,9 @@ _GADRAS_TITLE = re.compile(
     r"(?P<nuclide>[A-Z][a-z]?\d{1,3}m?)[ _]Unshielded(?P<point>-Point)?", re.ASCII
 )
 _BACKGROUND_TITLE = "background"
+# Crystals that names of detectors tell, such as NaITl.
+_CRYSTALS = {"NaI": "NaI", "CsI": "CsI", "LaBr": "LaBr3", "CZT": "CZT", "CdZnTe": "CZT"}
+_GERMANIUM = re.compile(r"HPGe|(?<![A-Za-z])Ge(?![a-z])")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,12 +90,15 @@ class ReferenceSet:
         Those that can be simulated.
     left_out : dict of str to str
         Why others are not judged, by title.
+    crystal : str or None
+        Material of the crystal, where the name of the detector tells it.
     """
 
     detector: str
     axis: Axis
     spectra: tuple[ReferenceSpectrum, ...]
     left_out: dict[str, str]
+    crystal: str | None = None
 
     @property
     def nuclides(self) -> tuple[str, ...]:
@@ -134,6 +140,28 @@ def reference_sets(groups: Sequence[Spectra]) -> list[ReferenceSet]:
             "GRS_NaITl_Co60_STEEL5__2mm.dat); in either, three nuclides or more"
         )
     return sets
+
+
+def named_crystal(detectors: Sequence[str]) -> str | None:
+    """Material of the crystal that names of a detector hold, if they agree on one.
+
+    Parameters
+    ----------
+    detectors : sequence of str
+        Names, such as ``NaITl``.
+
+    Returns
+    -------
+    str or None
+        ``NaI``, ``CsI``, ``LaBr3``, ``CZT`` or ``HPGe``.
+    """
+    found = {crystal for one in set(detectors) for crystal in _crystals_in(one)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _crystals_in(name: str) -> set[str]:
+    found = {crystal for part, crystal in _CRYSTALS.items() if part in name}
+    return found | ({"HPGe"} if _GERMANIUM.search(name) else set())
 
 
 def fitted_nuclides(names: Sequence[str]) -> tuple[str, str]:
@@ -222,7 +250,10 @@ def _steel_set(groups: Sequence[Spectra]) -> ReferenceSet:
         )
         if name not in left_out
     ]
-    return ReferenceSet("steel sphere", signatures.axis, tuple(spectra), left_out)
+    crystal = None
+    if "detector" in signatures.columns:
+        crystal = named_crystal(signatures.column("detector").astype(np.str_).tolist())
+    return ReferenceSet("steel sphere", signatures.axis, tuple(spectra), left_out, crystal)
 
 
 def _gadras_sets(group: Spectra) -> list[ReferenceSet]:

@@ -15,6 +15,7 @@ from spectraloom.evaluate.simulator_fit import (
     Parameters,
     fit_backscatter,
     fit_parameters,
+    with_errors,
 )
 from spectraloom.evaluate.simulator_model import Arrangement
 from spectraloom.physics.gamma.crystal import Crystal
@@ -36,6 +37,7 @@ _MATERIALS = {
 _WINDOWS = (0.05, 0.5)  # cm of aluminium to start from
 # Diameters and lengths to start from, cm: cubes, long and flat ones, as they are built in.
 _SIZES = ((1.2, 1.2), (2.5, 2.5), (3.6, 5.0), (5.0, 3.0), (5.0, 5.0), (7.62, 7.62))
+_ROUGH = {"NaI": (7.62, 7.62)}  # the usual size, where the material is known
 _CONTACT = 0.07  # cm of germanium that gives no signal
 _FLOOR = ("concrete", 100.0)
 # Near and far sources, with a floor and without, are valleys of their own.
@@ -62,6 +64,7 @@ def fit_simulator(
     spectra: Sequence[ReferenceSpectrum],
     axis: Axis,
     *,
+    crystal: str | None = None,
     progress: Progress | None = None,
 ) -> FittedSimulator:
     """Find crystal, surroundings, calibration, resolution and light.
@@ -77,6 +80,8 @@ def fit_simulator(
         Those to fit.
     axis : Axis
         Of all of them.
+    crystal : str, optional
+        Material of the crystal; without it, what has such widths of peaks is tried.
     progress : callable, optional
 
     Raises
@@ -88,23 +93,33 @@ def fit_simulator(
         raise DataError("a simulator is fitted to one spectrum or more, got none")
     report = progress or (lambda _fraction, _text: None)
     report(0.0, "starting the fit")
-    best = _start(spectra, axis, report)
+    best = _start(spectra, axis, crystal, report)
+    moves = [move for move in _MOVES if crystal is None or move is not _material]
     for number, step in enumerate(_STEPS):
-        for position, move in enumerate(_MOVES):
-            done = (number + position / len(_MOVES)) / len(_STEPS)
+        for position, move in enumerate(moves):
+            done = (number + position / len(moves)) / len(_STEPS)
             report(0.2 + 0.7 * done, f"fitting {move.__name__[1:]}")
             best = _improved(best, spectra, move, step)
-        best = fit_parameters(spectra, best)
+        best = _better(best, fit_parameters(spectra, best))
     report(0.9, "fitting with full statistics")
     final = replace(best.arrangement, histories=_FINAL_HISTORIES)
-    return fit_parameters(spectra, best, final, most=40)
+    full = with_errors(spectra, replace(best, arrangement=final))
+    return _better(full, fit_parameters(spectra, full, most=40))
 
 
-def _start(spectra: Sequence[ReferenceSpectrum], axis: Axis, report: Progress) -> FittedSimulator:
+def _better(*fits: FittedSimulator) -> FittedSimulator:
+    """Least squares of shapes may raise the cost, which counts ratios of peaks, too."""
+    return min(fits, key=lambda one: one.cost)
+
+
+def _start(
+    spectra: Sequence[ReferenceSpectrum], axis: Axis, known: str | None, report: Progress
+) -> FittedSimulator:
     """The best of some materials, sizes and surroundings to begin with."""
     guesses = []
     for width, thickness, around in product(_WIDTHS, _WINDOWS, _AROUND):
-        crystal = Crystal(size=(5.0, 5.0), window=(("Al", thickness),))
+        size = _ROUGH.get(known or "", (5.0, 5.0))
+        crystal = Crystal(known or "NaI", size=size, window=(("Al", thickness),))
         arrangement = Arrangement(crystal, around, histories=_SEARCH_HISTORIES)
         values = Parameters(width=width, noise=min(0.5, 300.0 * width))
         guess = FittedSimulator(arrangement, values, axis)
@@ -113,6 +128,7 @@ def _start(spectra: Sequence[ReferenceSpectrum], axis: Axis, report: Progress) -
     width = float(rough.detector.fwhm(CAESIUM_LINE)) / CAESIUM_LINE
     fits = []
     made_of = [name for name, (low, high) in _MATERIALS.items() if low <= width < high]
+    made_of = [known] if known else made_of
     for number, material in enumerate(made_of or _MATERIALS):
         report(0.2 * number / len(made_of or _MATERIALS), f"trying {material}")
         contact = _CONTACT if material == "HPGe" else 0.0
@@ -124,7 +140,7 @@ def _start(spectra: Sequence[ReferenceSpectrum], axis: Axis, report: Progress) -
             # Too large a crystal has widened the peaks to fill the continuum.
             fits.append(fit_parameters(spectra, rough, arrangement, most=6))
     near = sorted(fits, key=lambda one: one.cost)[:_BEST]
-    return min((*near, *(fit_parameters(spectra, one) for one in near)), key=lambda one: one.cost)
+    return _better(*near, *(fit_parameters(spectra, one) for one in near))
 
 
 Move = Callable[[Arrangement, float], Iterator[Arrangement]]
