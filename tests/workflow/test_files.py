@@ -296,5 +296,5 @@ def test_an_absorber_of_no_material_is_named() -> None:
 
 
 def test_an_unknown_detector_is_named() -> None:
-    with pytest.raises(LabelError, match="no detector 'south'.*simulated, east, west"):
+    with pytest.raises(LabelError, match=r"no detector 'south'.*simulated, east, west"):
         simulate_from_text("Cs137", 2, **{**WORDS, "detector": "south"})  # type: ignore[arg-type]
