@@ -14,9 +14,7 @@ from spectraloom.cli.show import print_json, print_pairs, progress_bar
 def bench_simulator(
     data: Annotated[
         Path,
-        typer.Option(
-            help="Folder or zip: GADRAS reference, steel-sphere or GAMMA_FLOW layout."
-        ),
+        typer.Option(help="Folder or zip: GADRAS reference, steel-sphere or GAMMA_FLOW layout."),
     ],
     json_file: Annotated[
         Path | None, typer.Option("--json", help="File for the numbers; '-' prints them.")
