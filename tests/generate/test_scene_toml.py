@@ -231,6 +231,7 @@ HEAD = 'spectra = 3\n[[sources]]\nnuclides = ["Co-60"]\n'
         (HEAD + 'absorbers = ["Pb 200"]', "does not fit"),
         (HEAD + 'age = "3 parsecs"', "a time is zero or more"),
         (HEAD + "age = [[1]]", "age is a time"),
+        (HEAD + 'age = "100000 y"', "sources 1: Co60 has decayed: .*1e\\+05 years"),
         (HEAD + 'body = ["water", 3]', "body is { material"),
         (HEAD + 'body = { material = "water", radius = 300 }', "does not fit"),
         (HEAD + "unknown = 1", "unknown is true or false"),

@@ -33,7 +33,7 @@ from spectraloom.physics.gamma.crystal import Layer
 from spectraloom.physics.gamma.detector import GammaDetector
 from spectraloom.physics.gamma.emission import EmissionLines
 from spectraloom.physics.gamma.materials import shown
-from spectraloom.physics.gamma.nuclides import nuclide
+from spectraloom.physics.gamma.nuclides import YEAR, nuclide
 from spectraloom.physics.gamma.spectrum import source_lines
 from spectraloom.physics.gamma.transport.surroundings import Surroundings
 
@@ -83,8 +83,8 @@ class SceneSource:
     signal_to_noise : range, optional
         The same as counts over the square root of those of the background.
     activity : range, optional
-        Bq of each source. Only these spectra have dead time and pile-up; behind thick absorbers
-        nothing of it may be left.
+        Bq of each source; with an age, that when it was pure. Only these spectra have dead time
+        and pile-up; behind thick absorbers nothing of it may be left.
     weight : float
         How often it is drawn, beside other entries.
     unknown : bool
@@ -391,8 +391,22 @@ def _require_parts(scene: Scene) -> None:
 
 
 def emission(name: str, age: float | None) -> str | EmissionLines:
-    """A nuclide with its early daughters, or its lines some time (s) after it was pure."""
-    return name if age is None else nuclide(name).aged(age)
+    """A nuclide with its early daughters, or its lines some time (s) after it was pure.
+
+    Raises
+    ------
+    DataError
+        If nothing is left of it then.
+    """
+    if age is None:
+        return name
+    aged = nuclide(name).aged(age)
+    if not aged.intensities.any() and len(nuclide(name).lines):
+        raise DataError(
+            f"{name} has decayed: neither it nor a daughter emits photons {age:.3g} s "
+            f"({age / YEAR:.3g} years) after it was pure; give a shorter age"
+        )
+    return aged
 
 
 def surroundings(
