@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from spectraloom.generate import (
     simulate_library,
     simulate_signatures,
 )
+from spectraloom.physics import mixture
 from spectraloom.physics.gamma import BACKGROUND, detector, expected_spectrum, material
 
 DETECTOR = demo_detectors()["east"]
@@ -43,6 +46,15 @@ def test_labels_are_spelled_as_the_tables_do() -> None:
     signatures = simulate_signatures(["Cs-137"], "NaI 3x3", lead, [0, 0.1])
     assert signatures.column("labels").tolist() == [("Cs137",)] * 2
     assert signatures.column("material").tolist() == ["Pb"] * 2
+
+
+def test_a_simulated_library_is_kept_and_explained_where_it_does_not_fit(tmp_path: Path) -> None:
+    library = sl.Library.simulate(["Cs-137"], "NaI 3x3", ["none", "Fe 0.5"])
+    again = sl.load(sl.save(library, tmp_path / "library.loom"))
+    np.testing.assert_array_equal(again.templates, library.templates)
+    assert (again.names, again.variants) == (("Cs137", "Cs137"), ("bare", "Fe 0.5 cm"))
+    with pytest.raises(DataError, match=r"passes 20 cm of own, so that"):
+        simulate_library(["Am-241"], "NaI 3x3", [(mixture("own", {"Pb": 1}, density=11), 20)])
 
 
 def test_a_simulated_library_identifies_what_is_simulated() -> None:

@@ -114,7 +114,7 @@ class Library:
     def simulate(
         nuclides: Sequence[str],
         detector: Any,
-        absorbers: Sequence[tuple[str, float] | None] = (None,),
+        absorbers: Sequence[Any] = (None,),
         **settings: Any,
     ) -> Library:
         """Templates out of the simulator: :func:`spectraloom.generate.simulate_library`.
@@ -123,10 +123,10 @@ class Library:
         ----------
         nuclides : sequence of str
             E.g. ``["Cs-137", "Co-60", "background"]``.
-        detector : GammaDetector
-            E.g. ``spectraloom.physics.gamma.detector("NaI 3x3")``.
+        detector : str or GammaDetector
+            E.g. ``"NaI 3x3"``; see :func:`spectraloom.physics.gamma.detectors`.
         absorbers : sequence
-            Layers around the source, ``("Pb", 0.2)`` (material and cm) or None.
+            Layers around the source, ``("Pb", 0.2)`` (material and cm) or ``"Pb 0.2"``, or None.
         **settings
             As ``simulate_library`` takes them.
 

@@ -32,6 +32,7 @@ from spectraloom.physics.gamma.detector import GammaDetector
 from spectraloom.physics.gamma.emission import EmissionLines
 from spectraloom.physics.gamma.incidence import face, from_where
 from spectraloom.physics.gamma.lines import BACKGROUND, sources
+from spectraloom.physics.gamma.materials import material_name
 from spectraloom.physics.gamma.nuclides import nuclide
 from spectraloom.physics.gamma.transport.grid import PHOTON_EDGES, PHOTON_ENERGIES
 from spectraloom.physics.gamma.transport.response_matrix import Incidence, response_matrix
@@ -145,8 +146,9 @@ def _behind(name: str, detector: GammaDetector, absorber: Absorber | None) -> Fl
     if not counts.sum() > LEAST_PASSING * bare.sum():
         raise DataError(
             f"less than {LEAST_PASSING:g} of what is counted of {name} on the axis "
-            f"({detector.axis.describe()}) passes the absorber {absorber}, so that lines too weak "
-            "for the table would show: take a thinner absorber or a wider axis"
+            f"({detector.axis.describe()}) passes {absorber[1]:g} cm of "
+            f"{material_name(absorber[0])}, so that lines too weak for the table would show: "
+            "take a thinner absorber or a wider axis"
         )
     return counts
 
