@@ -33,6 +33,15 @@ _FOR_NO_SCENE = ("nuclides", "counts", "background", "absorbers", "detector", "l
 # What Typer raises where an option is missing; its home differs between versions.
 _MissingOptionError: type[Exception] = typer.BadParameter.__mro__[1]
 _MOST = 10_000_000  # spectra of a simulation; more would not fit into memory
+Number = Annotated[
+    int,
+    typer.Option(
+        "-n",
+        help="Number of spectra; of a scene that has passes only, of passes.",
+        min=1,
+        max=_MOST,
+    ),
+]
 
 
 def info(sources: Sources, as_json: AsJson = False) -> None:
@@ -140,15 +149,7 @@ def simulate(
         str,
         typer.Option(help="What a spectrum may hold, by commas; '+' joins a mixture."),
     ] = "Cs137,Co60,Co60+Cs137",
-    n: Annotated[
-        int,
-        typer.Option(
-            "-n",
-            help="Number of spectra; of a scene that has passes only, of passes.",
-            min=1,
-            max=_MOST,
-        ),
-    ] = 1000,
+    n: Number = 1000,
     counts: Annotated[
         tuple[float, float], typer.Option(help="Least and most counts from sources.")
     ] = (1e3, 1e4),
