@@ -9,6 +9,14 @@ import typer
 from spectraloom.cli.options import AsJson, ModelFile, ReportFolder, Seed, Sources
 from spectraloom.cli.show import made, print_alarms, print_attribution, print_json, progress_bar
 
+Hours = Annotated[
+    float,
+    typer.Option(
+        help="Hours of background to simulate for the rate of alarms, at least 200 times as "
+        "long as the longest window; they take most of the time."
+    ),
+]
+
 
 def alarms(
     model: ModelFile,
@@ -24,13 +32,7 @@ def alarms(
         float | None,
         typer.Option(help="Follow the gain, which walks so far in a second (relative, e.g. 3e-4)."),
     ] = None,
-    hours: Annotated[
-        float,
-        typer.Option(
-            help="Hours of background to simulate for the rate of alarms, at least 200 times as "
-            "long as the longest window; they take most of the time."
-        ),
-    ] = 12.0,
+    hours: Hours = 12.0,
     interval: Annotated[
         float | None,
         typer.Option(help="Seconds from one spectrum to the next.", show_default="their times"),
