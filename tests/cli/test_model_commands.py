@@ -140,7 +140,7 @@ def test_analyze_writes_tables(run: Run, world: Path, tmp_path: Path) -> None:
     known = [row for row, entry in enumerate(truth) if "U235" not in entry]
     right = [set(stored["labels"][row]) | {"background"} == set(truth[row]) for row in known]
     assert len(known) == 40
-    assert sum(right) >= 36
+    assert sum(right) >= 34
 
 
 def test_analyze_writes_denoised_spectra(run: Run, world: Path, tmp_path: Path) -> None:
