@@ -194,7 +194,7 @@ HOSTILE: dict[str, Change] = {
     "narrow broadening": lambda c, a: c["fitted_with"].update(broadening=1e-320),
     "huge gain": lambda c, a: c["fitted_with"].update(gain=10**400),
     "width of no peak": lambda c, a: c["fitted_with"].update(
-        bins="adaptive", resolution=[0.07, 661.0, 1e5]
+        broadening=0.1, resolution=[0.07, 661.0, 1e5]
     ),
     "number as deformation": lambda c, a: c["signatures"]["deformations"][0].update(name=5),
     "taken deformation": lambda c, a: c["signatures"]["deformations"][0].update(name="gain"),

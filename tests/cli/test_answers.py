@@ -217,10 +217,10 @@ def test_parts_as_variants_are_reached_from_the_command_line(
     assert isinstance(model, Identifier)
     assert (model.variants, model.bins) == ("nmf:2", "adaptive")
     assert sorted(model.library_.names) == sorted([*NUCLIDES] * 2)
-    for kind, rest in (("nmf", asked), ("nmf", asked[:4]), ("manifold", asked[4:])):
+    for kind, rest in (("nmf", asked), ("nmf", asked[:4]), ("manifold", asked[:4])):
         done = run("train", world / "train.npz", "--model", kind, *rest)
         assert done.code == 2
-        assert "goes with --model identify" in done.err
+        assert "goes with --model" in done.err
 
 
 def test_profile_intervals_are_reached_from_the_command_line(
