@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spectraloom import __version__
-from spectraloom.cli.show import print_json, print_pairs, progress_bar
+from spectraloom.cli.numbers import Progress, measure
+from spectraloom.cli.show import print_pairs
+
+if TYPE_CHECKING:
+    from spectraloom.data import Spectra
 
 
 def bench_steel_sphere(
@@ -28,25 +32,13 @@ def bench_steel_sphere(
     Example: `spectraloom bench steel-sphere --data steel_sphere_4.zip --json numbers.json`
     """
     from spectraloom.evaluate import run_steel_sphere_benchmark
-    from spectraloom.io import read_groups
-    from spectraloom.workflow.strict_json import strict_json
-    from spectraloom.workflow.target import require_target
 
-    printed = str(json_file) == "-"
-    if json_file is not None and not printed:
-        require_target(json_file, sources=[data])
-    with progress_bar(printed) as progress:
-        progress(0.0, "reading")
-        numbers = run_steel_sphere_benchmark(
-            read_groups(data), n=n, networks=networks, progress=progress
-        )
-    numbers["provenance"] = {"spectraloom": __version__, "data": data.resolve().name}
-    if printed:
-        print_json(numbers)
-        return
-    if json_file is not None:
-        json_file.write_text(strict_json(numbers), encoding="utf-8")
-    print_pairs(_lines(numbers))
+    def run(groups: Sequence[Spectra], progress: Progress) -> dict[str, Any]:
+        return run_steel_sphere_benchmark(groups, n=n, networks=networks, progress=progress)
+
+    numbers = measure(data, json_file, run)
+    if numbers is not None:
+        print_pairs(_lines(numbers))
 
 
 def _lines(numbers: dict[str, Any]) -> dict[str, object]:

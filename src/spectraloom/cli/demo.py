@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spectraloom import __version__
+from spectraloom.cli.numbers import Progress, measure
 from spectraloom.cli.options import AsJson, Seed
 from spectraloom.cli.show import (
     boundary_text,
@@ -20,6 +21,9 @@ from spectraloom.cli.show import (
     print_scores,
     progress_bar,
 )
+
+if TYPE_CHECKING:
+    from spectraloom.data import Spectra
 
 
 def demo(
@@ -76,30 +80,16 @@ def bench_gamma_flow(
     Example: `spectraloom bench gamma-flow --data example_dataset.zip --json numbers.json`
     """
     from spectraloom.evaluate import run_gamma_flow_benchmark
-    from spectraloom.io import read_groups
     from spectraloom.workflow import attribution
-    from spectraloom.workflow.strict_json import strict_json
-    from spectraloom.workflow.target import require_target
 
-    printed = str(json_file) == "-"
-    if json_file is not None and not printed:
-        require_target(json_file, sources=[data])
-    with progress_bar(printed) as progress:
-        progress(0.0, "reading")
-        groups = read_groups(data)
+    def run(groups: Sequence[Spectra], progress: Progress) -> dict[str, Any]:
         owner = attribution(groups, [data])
         numbers = run_gamma_flow_benchmark(
             groups, seed=seed, throughput=throughput, identify=identify, progress=progress
         )
-    numbers["provenance"] = {
-        "spectraloom": __version__,
-        "data": data.resolve().name,
-        "attribution": owner,
-    }
-    if printed:
-        print_json(numbers)
-        return
-    if json_file is not None:
-        json_file.write_text(strict_json(numbers), encoding="utf-8")
-    print_benchmark(numbers)
-    print_attribution(owner)
+        return numbers | {"provenance": {"attribution": owner}}
+
+    numbers = measure(data, json_file, run)
+    if numbers is not None:
+        print_benchmark(numbers)
+        print_attribution(numbers["provenance"]["attribution"])
