@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from spectraloom.errors import DataError, LabelError
 from spectraloom.physics.gamma.crystal import Crystal
@@ -55,13 +53,3 @@ def test_what_cannot_be_built_is_refused(
 def test_lists_are_as_good_as_tuples() -> None:
     listed = Crystal(size=[5, 6], window=[["Al", 0.1]], hole=[1, 2])  # type: ignore[arg-type]
     assert hash(listed) == hash(Crystal(size=(5.0, 6.0), window=(("Al", 0.1),), hole=(1.0, 2.0)))
-
-
-@given(st.floats(0.1, 20), st.floats(0.1, 20), st.floats(0.1, 20))
-def test_mean_chord_is_four_volumes_over_the_surface(a: float, b: float, c: float) -> None:
-    surface = 2 * (a * b + b * c + c * a)
-    assert Crystal(size=(a, b, c)).mean_chord == pytest.approx(4 * a * b * c / surface)
-
-
-def test_mean_chord_of_a_long_cylinder_is_its_diameter() -> None:
-    assert Crystal(size=(2.0, 1e6)).mean_chord == pytest.approx(2.0, rel=1e-5)

@@ -86,12 +86,3 @@ class Crystal:
                 f"a hole of {self.hole} cm (diameter, depth) does not fit into the active part of "
                 f"the crystal, {room[0]:g} by {room[1]:g} cm"
             )
-
-    @property
-    def mean_chord(self) -> float:
-        """Mean chord length, 4 V / S, cm (Cauchy); hole and dead layer are not taken out."""
-        if len(self.size) == 2:
-            radius, length = 0.5 * self.size[0], self.size[1]
-            return 2.0 * radius * length / (radius + length)
-        width, height, length = self.size
-        return 2.0 * width * height * length / (width * height + (width + height) * length)
