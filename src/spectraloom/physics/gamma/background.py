@@ -155,6 +155,20 @@ def _frozen(energies: FloatArray, direct: FloatArray, around: FloatArray) -> Flu
     return flux
 
 
+def soil_lines() -> tuple[tuple[EmissionLines, float], ...]:
+    """Lines of what soil holds, per decay of the heads of its chains, and their typical activity.
+
+    Returns
+    -------
+    tuple of (EmissionLines, float)
+        The activity, in Bq/kg, is that of the default :class:`Background`.
+    """
+    amounts = dict(zip(BACKGROUND_COMPONENTS, Background().weights.tolist(), strict=True))
+    return tuple(
+        (_lines(part), amounts[name]) for name, part in _PARTS.items() if part.place == "soil"
+    )
+
+
 def _lines(part: _Part) -> EmissionLines:
     """Lines of chains in equilibrium, per decay of the heads."""
     known = frozenset(nuclides())
@@ -204,9 +218,9 @@ class Background:
         If an amount is negative or the loss above one.
     """
 
-    potassium: float = 400.0
-    uranium: float = 35.0
-    thorium: float = 30.0
+    potassium: float = _SOIL_RANGES["K-40"][0]
+    uranium: float = _SOIL_RANGES["U-238"][0]
+    thorium: float = _SOIL_RANGES["Th-232"][0]
     radon_loss: float = _LEAVES_SOIL * _EMANATION_RANGE[0]
     radon_in_air: float = _EQUILIBRIUM * _RADON_RANGE[0]
     lead_on_ground: float = 0.0

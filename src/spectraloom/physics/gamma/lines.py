@@ -9,6 +9,7 @@ import numpy as np
 
 from spectraloom._typing import FloatArray
 from spectraloom.errors import DataError, LabelError
+from spectraloom.physics.gamma.background import soil_lines
 from spectraloom.physics.gamma.emission import EmissionLines
 from spectraloom.physics.gamma.nuclides import Nuclide, nuclide
 
@@ -16,14 +17,6 @@ BACKGROUND = "background"
 """Name of the natural background: K-40 and the series of U-238 and Th-232 in soil."""
 
 _SOURCES = ("Am241", "Ba133", "Co60", "Cs137", "Eu152", "K40", "Ra226", "U235", "U238")
-# Bq/kg of each emitter in soil: median activities of 400 of K-40, 35 of U-238 and 30 of Th-232
-# (UNSCEAR 2000, annex B), both series in equilibrium down to lead; Bi-212 feeds Tl-208 by 0.3594.
-_SOIL = (
-    {"K40": 400.0}
-    | dict.fromkeys(("U238", "Th234", "Pa234m", "Ra226", "Pb214", "Bi214"), 35.0)
-    | dict.fromkeys(("Ac228", "Ra224", "Pb212", "Bi212"), 30.0)
-    | {"Tl208": 30.0 * 0.3594}
-)
 _LEAST_INTENSITY = 1e-3
 _LEAST_ENERGY, _MOST_ENERGY = 10.0, 2800.0  # keV; what the detector model takes
 
@@ -37,7 +30,7 @@ class Lines(NamedTuple):
         keV.
     intensities : ndarray, shape (n_lines,)
         Photons per decay of the source; for the background, photons per second and kilogram of
-        soil.
+        the soil of a default :class:`~spectraloom.physics.gamma.Background`.
     """
 
     energies: FloatArray
@@ -53,8 +46,8 @@ def sources() -> tuple[str, ...]:
 def lines(source: str) -> Lines:
     """Strong lines of a source with the daughters that it is in equilibrium with.
 
-    Lines of 10 to 2800 keV with at least 0.001 photons per decay of the source (in soil, of their
-    emitter). A :class:`~spectraloom.physics.gamma.Nuclide` has them all.
+    Lines of 10 to 2800 keV with at least 0.001 photons per decay of the source (in soil, of the
+    head of their series). A :class:`~spectraloom.physics.gamma.Nuclide` has them all.
 
     Parameters
     ----------
@@ -76,8 +69,8 @@ def lines(source: str) -> Lines:
     if source == BACKGROUND:
         pairs = [
             (energy, rate * intensity)
-            for name, rate in _SOIL.items()
-            for energy, intensity in _strong(nuclide(name).own_lines)
+            for series, rate in soil_lines()
+            for energy, intensity in _strong(series)
         ]
     else:
         pairs = _strong(_named(source).lines)
