@@ -218,7 +218,7 @@ HEAD = 'spectra = 3\n[[sources]]\nnuclides = ["Co-60"]\n'
         (HEAD + "counts = -5", "counts is a number"),
         (HEAD + "counts = 5\nactivity = 5", "give one of counts, signal_to_noise, activity"),
         (HEAD + "mixture = 2", "mixture is a whole number from 1 to 1"),
-        (HEAD + 'absorbers = ["led 1"]', "did you mean lead"),
+        (HEAD + 'absorbers = ["led 1"]', "did you mean 'lead'"),
         (HEAD + 'absorbers = ["Pb"]', "an absorber is none, a material and a thickness"),
         (HEAD + 'absorbers = ["Pb -1"]', "thickness is a number of 0 or more"),
         (HEAD + 'absorbers = ["CsBr 1"]', "density of 'CsBr' is not known"),

@@ -100,7 +100,7 @@ def test_layers_multiply_and_linear_attenuation_scales_with_density() -> None:
 
 
 def test_an_unknown_material_names_what_is_near() -> None:
-    with pytest.raises(LabelError, match="did you mean concrete"):
+    with pytest.raises(LabelError, match="did you mean 'concrete'"):
         material("concret")
     for name in ("", "()", "(H", "H)", "Fe0", "H2.", "Xy2", "2H", "H 2"):
         with pytest.raises(LabelError, match="neither a material nor a chemical formula"):
@@ -110,7 +110,7 @@ def test_an_unknown_material_names_what_is_near() -> None:
 def test_a_missing_or_impossible_density_is_said() -> None:
     with pytest.raises(DataError, match=r"density of 'Gd2O2S' is not known: instead"):
         material("Gd2O2S").attenuation(60.0)
-    with pytest.raises(DataError, match=r"did you mean NaI\?"):
+    with pytest.raises(DataError, match=r"did you mean 'NaI'\?"):
         material("NaII").require_density()
     for density in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(DataError, match="density of 'Pb' must be above zero"):

@@ -157,7 +157,7 @@ def test_an_unknown_nuclide_names_the_nearest() -> None:
         LabelError, match=r"'Cs-133' is stable or not in the tables.*Cs-132, Cs-134"
     ):
         nuclide("Cs-133")
-    with pytest.raises(LabelError, match="did you mean Eu-152"):
+    with pytest.raises(LabelError, match="did you mean 'Eu-152'"):
         nuclide("europium152")
     for name in ("", "Xx1", "152", "Eu", "Eu-", "Eu152k", "Eu-152-m"):
         with pytest.raises(LabelError, match="write it as Eu-152"):

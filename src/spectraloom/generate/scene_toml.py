@@ -8,7 +8,6 @@ table of what it has different from a ready one.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
@@ -17,6 +16,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
+from spectraloom._nearest import did_you_mean
 from spectraloom.data import Axis
 from spectraloom.errors import DataError, LabelError, SpectraloomError
 from spectraloom.generate.scene import (
@@ -83,7 +83,7 @@ def ready_scene(name: str) -> Scene:
     known = _ready()
     if name not in known:
         raise LabelError(
-            f"no scene {name!r}{_nearest(name, known)} (ready scenes: {', '.join(known)})"
+            f"no scene {name!r}{did_you_mean(name, known)} (ready scenes: {', '.join(known)})"
         )
     return scene_from_text(known[name], name)
 
@@ -272,14 +272,9 @@ def _require_names(given: Mapping[str, Any], known: tuple[str, ...], what: str) 
     for key in given:
         if key not in known:
             raise DataError(
-                f"there is no key {key!r}{_nearest(key, known)} (keys of {what}: "
+                f"there is no key {key!r}{did_you_mean(key, known)} (keys of {what}: "
                 f"{', '.join(known)})"
             )
-
-
-def _nearest(name: str, known: Any) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _ready() -> dict[str, str]:

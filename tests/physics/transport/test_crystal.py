@@ -19,7 +19,7 @@ def test_crystals_that_are_the_same_are_equal_and_hash_alike() -> None:
         ({"material": "Gd2O2S"}, DataError, "density"),
         ({"material": None}, DataError, "a name"),
         ({"material": ["NaI"]}, DataError, "a name"),
-        ({"material": "NaII"}, DataError, "did you mean NaI"),
+        ({"material": "NaII"}, DataError, "did you mean 'NaI'"),
         ({"size": (7.62,)}, DataError, "diameter, length"),
         ({"size": 7.0}, DataError, "diameter, length"),
         ({"size": ("7", "7")}, DataError, "size"),

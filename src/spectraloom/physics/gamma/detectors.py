@@ -14,10 +14,10 @@ what remains differs from crystal to crystal.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 from functools import lru_cache
 
+from spectraloom._nearest import did_you_mean
 from spectraloom.data import Axis
 from spectraloom.errors import LabelError
 from spectraloom.physics.gamma.crystal import Crystal, Layer
@@ -62,9 +62,10 @@ def detector(name: str, axis: Axis | None = None) -> GammaDetector:
     spelled = {_plain(known): known for known in ready}
     found = spelled.get(_plain(name))
     if found is None:
-        near = difflib.get_close_matches(_plain(name), spelled, n=3, cutoff=0.4)
-        hint = f"; did you mean {' or '.join(repr(spelled[one]) for one in near)}?" if near else ""
-        raise LabelError(f"no detector {name!r}{hint} (ready detectors: {', '.join(ready)})")
+        raise LabelError(
+            f"no detector {name!r}{did_you_mean(_plain(name), ready)} "
+            f"(ready detectors: {', '.join(ready)})"
+        )
     return ready[found] if axis is None else replace(ready[found], axis=axis)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from spectraloom._nearest import did_you_mean
 from spectraloom._typing import FloatArray
 from spectraloom.errors import DataError, LabelError
 from spectraloom.physics.gamma.elements import (
@@ -81,9 +81,11 @@ class Material:
         """
         if self.density is None:
             name = shown(self.name)
+            # A formula is meant as it stands, unless it is all but the name of something.
+            hint = did_you_mean(self.name, _spellings(), closeness=0.75)
             raise DataError(
                 f"the density of {name} is not known: instead of the name give "
-                f"material({name}, density=...), in g/cm3{_near(self.name, 0.75)}"
+                f"material({name}, density=...), in g/cm3{hint}"
             )
         return self.density
 
@@ -306,18 +308,15 @@ def _parts_by_mass(atoms: Mapping[str, float]) -> dict[str, float]:
 def _unknown(name: str) -> LabelError:
     return LabelError(
         f"{shown(name)} is neither a material nor a chemical formula of the elements H to "
-        f"U{_near(name, 0.6)} "
+        f"U{did_you_mean(name, _spellings())} "
         f"(known materials: {', '.join(materials())}, and the elements)"
     )
 
 
-def _near(name: str, cutoff: float) -> str:
-    """A question after names that are spelled nearly like another, if there are any."""
-    spelled = _spelled()
-    found = difflib.get_close_matches(name.strip().lower()[:60], spelled, n=3, cutoff=cutoff)
-    same = (spelled[other] if spelled[other].lower() == other else other for other in found)
-    names = dict.fromkeys(same)
-    return f"; did you mean {' or '.join(names)}?" if names else ""
+def _spellings() -> list[str]:
+    """All names of materials and elements, in the letters that they are known by."""
+    spelled = _spelled().items()
+    return [name if name.lower() == other else other for other, name in spelled]
 
 
 def shown(value: Any) -> str:

@@ -7,7 +7,6 @@ data library of 2012; each entry names its source. Emitter and parent are kept a
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from spectraloom._nearest import did_you_mean
 from spectraloom.errors import DataError, LabelError
 from spectraloom.physics.gamma.bateman import Member, activities
 from spectraloom.physics.gamma.emission import EmissionLines, own_lines, weighted
@@ -95,8 +95,7 @@ class Nuclide:
     @property
     def label(self) -> str:
         """The name as it is written: ``"Ba-137m"``; ``"Hf-178m2"`` for a second isomer."""
-        symbol, mass, state = re.split(r"(\d+)", self.name)
-        return f"{symbol}-{mass}{'m2' if state == 'n' else state}"
+        return _label(self.name)
 
     @property
     def mass_number(self) -> int:
@@ -303,6 +302,11 @@ def _standard(name: str) -> str:
     return ""
 
 
+def _label(name: str) -> str:
+    symbol, mass, state = re.split(r"(\d+)", name)
+    return f"{symbol}-{mass}{'m2' if state == 'n' else state}"
+
+
 def _not_there(name: str, standard: str) -> str:
     known = nuclides()
     read = re.match(r"([A-Z][a-z]?)(\d+)", standard)
@@ -314,8 +318,7 @@ def _not_there(name: str, standard: str) -> str:
             f"nuclide {name!r} is stable or not in the tables; the nearest of {read[1]} are "
             f"{', '.join(nuclide(other).label for other in near)}"
         )
-    close = difflib.get_close_matches(standard or name.strip().capitalize(), known, n=5, cutoff=0.4)
-    hint = f"; did you mean {', '.join(nuclide(n).label for n in close)}?" if close else ""
+    hint = did_you_mean(standard or name, map(_label, known))
     return f"no nuclide {name!r} in the tables: write it as Eu-152 or Ba-137m{hint}"
 
 
