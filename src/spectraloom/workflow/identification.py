@@ -318,20 +318,12 @@ def components_of(
         Of names with counts; the templates stand where the fitted gain, offset and broadening
         put them. They add up to the fitted spectrum of :meth:`Identifier.analyze`, which is that of
         the names that were chosen where the model chooses them one by one.
-
-    Raises
-    ------
-    DataError
-        If the model gives no fitted spectrum.
     """
     one = spectra[[row]]
-    fitted = model.analyze(one).denoised
-    if fitted is None:
-        raise DataError("identification gives the fitted spectrum")
-    axis, edges = fitted.axis, np.asarray(fitted.axis.edges)
-    first = int(np.searchsorted(one.axis.edges, edges[0]))
-    observed = np.asarray(one.values[0, first : first + axis.n_channels], dtype=np.float64)
-    fit = model._fit_names(one)
+    fit = model.likelihood_fit(one)
+    first, last = (int(end) for end in np.searchsorted(one.axis.edges, fit.edges[[0, -1]]))
+    seen = one[:, first:last]
+    edges = np.asarray(seen.axis.edges)
     templates = binned_templates(model.table_, edges, fit.nuisances[0])
     if fit.extra.shape[1]:
         templates = np.vstack([templates, pileup_templates(one.values, one.axis, edges)])
@@ -340,4 +332,5 @@ def components_of(
         name: np.asarray(amounts[fit.groups == number] @ templates[fit.groups == number])
         for number, name in enumerate(fit.names)
     }
-    return axis, observed, {name: part for name, part in parts.items() if part.sum() > 0}
+    observed = np.asarray(seen.values[0], dtype=np.float64)
+    return seen.axis, observed, {name: part for name, part in parts.items() if part.sum() > 0}

@@ -8,6 +8,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from scipy.stats import binom
+from sklearn.exceptions import NotFittedError
 
 import spectraloom
 from spectraloom.analyze import Identifier, variant_library
@@ -156,6 +157,24 @@ def test_details_thresholds_and_denoised_belong_together(model: Identifier, worl
     assert result.denoised is not None
     assert result.denoised.axis == world.axis
     np.testing.assert_allclose(result.denoised.totals, spectra.totals, rtol=0.1)
+
+
+@pytest.mark.parametrize("selection", ["all", "greedy"])
+def test_the_likelihood_fit_is_that_of_the_answer(
+    world: Any, background: Spectra, selection: str
+) -> None:
+    model = Identifier(library(world), n_bootstrap=0, selection=selection)
+    spectra = draw(world, [500.0, 0, 800.0, 0, 2000.0], 5, 37, 0.01)
+    with pytest.raises(NotFittedError):
+        model.likelihood_fit(spectra)
+    result = model.fit(background).analyze(spectra)
+    fit = model.likelihood_fit(spectra)
+    amounts = fit.amounts[:, [fit.names.index(name) for name in result.names]]
+    np.testing.assert_array_equal(amounts, result.amounts)
+    np.testing.assert_array_equal(fit.nuisances[:, 0], result.quality["gain"])
+    for number, name in enumerate(fit.names):
+        parts = fit.template_amounts[:, fit.groups == number].sum(axis=1)
+        np.testing.assert_allclose(parts, fit.amounts[:, number], err_msg=name)
 
 
 def test_half_the_amounts_at_the_detection_limit_and_95_percent_are_found(

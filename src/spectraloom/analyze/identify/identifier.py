@@ -15,10 +15,7 @@ from spectraloom.analyze.base import SpectralEstimator
 from spectraloom.analyze.given import labels_of, numeric_type, plain_settings
 from spectraloom.analyze.identify.activity import count_rates
 from spectraloom.analyze.identify.bins import Bins, width_of
-from spectraloom.analyze.identify.calibration import (
-    Calibration,
-    learned_boundary,
-)
+from spectraloom.analyze.identify.calibration import Calibration, learned_boundary
 from spectraloom.analyze.identify.components import learned_background
 from spectraloom.analyze.identify.decision_limits import decision_limits
 from spectraloom.analyze.identify.evidence import Evidence, decide, in_columns, largest, places
@@ -467,6 +464,23 @@ class Identifier(SpectralEstimator):
             },
         )
 
+    def likelihood_fit(self, X: Spectra) -> LikelihoodFit:
+        """The fit that :meth:`analyze` judges, for what a result does not hold.
+
+        Parameters
+        ----------
+        X : Spectra
+            As for :meth:`analyze`.
+
+        Returns
+        -------
+        LikelihoodFit
+            With the amounts of the single templates of ``table_``, and the gain, offset and
+            broadening that move them.
+        """
+        check_is_fitted(self)
+        return self._fit_names(self._as_spectra(X))
+
     def predict(self, X: Any) -> Array:
         """Largest source found, or the background, per spectrum.
 
@@ -578,9 +592,7 @@ class Identifier(SpectralEstimator):
         Identifier
             Itself.
         """
-        check_is_fitted(self)
-        fit = self._fit_names(self._as_spectra(known))
-        misfits = misfit_per_count(fit)
+        misfits = misfit_per_count(self.likelihood_fit(known))
         self.misfit_boundary_ = KnownMisfits.of(misfits, false_alarm_rate, self.random_state)
         return self
 
