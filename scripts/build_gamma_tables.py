@@ -24,12 +24,16 @@ import xraylib
 from scipy.interpolate import CubicSpline
 
 UKDD, ENSDF, BOTH = "UKDD-2012", "ENSDF-2023", "UKDD-2012 and ENSDF-2023"
+LIBRARY = (
+    "UK decay data library of 2012, as distributed with actigamma 0.1.5 (Apache-2.0); K-beta "
+    "x-rays that it files as one line: told apart by energies and rates of xraylib 4.3.0"
+)
 SOURCES = {
-    UKDD: "UK decay data library of 2012, as distributed with actigamma 0.1.5 (Apache-2.0)",
+    UKDD: LIBRARY,
     ENSDF: "Evaluated Nuclear Structure Data File, September 2023: feeding of the long-lived level "
     "and the transitions into it, conversion included",
-    BOTH: "UK decay data library of 2012, as distributed with actigamma 0.1.5 (Apache-2.0); gamma "
-    "lines of about 1 % and more: Evaluated Nuclear Structure Data File, September 2023",
+    BOTH: f"{LIBRARY}; gamma lines of about 1 % and more: Evaluated Nuclear Structure Data File, "
+    "September 2023",
 }
 SYMBOLS = [xraylib.AtomicNumberToSymbol(z) for z in range(1, 101)]
 
@@ -219,7 +223,9 @@ def lines(name: str, library: dict[str, Any]) -> Iterator[list[Any]]:
     revised = {energy: (value / 1e3, deviation / 1e3) for energy, value, deviation in rows}
     for kind in ("gamma", "x-ray"):
         merged: dict[float, list[float]] = {}
-        for energy, spread, value, deviation in intensities(library[name], kind).T:
+        entry = library[name]
+        rows = x_rays(name, entry) if kind == "x-ray" else intensities(entry, kind)
+        for energy, spread, value, deviation in rows.T:
             if value < LEAST_INTENSITY or energy < LEAST_ENERGY:
                 continue
             if kind == "gamma" and energy == 511.0 and spread == 0.0:
@@ -264,6 +270,124 @@ def nuclide_table() -> dict[str, Any]:
             if daughter in library and library[daughter]["halflife"] < STABLE
         ]
     return dict(sorted(table.items(), key=lambda item: split(item[0])))
+
+
+# -- K x-rays ----------------------------------------------------------------------------------
+
+K_BETA = {  # beyond the N shell xraylib has one rate for a whole shell
+    3: (xraylib.KM2_LINE,),
+    1: (xraylib.KM3_LINE, xraylib.KM4_LINE, xraylib.KM5_LINE),
+    2: (
+        *(xraylib.KN2_LINE, xraylib.KN3_LINE, xraylib.KN4_LINE, xraylib.KN5_LINE),
+        *(xraylib.KO_LINE, xraylib.KP_LINE),
+    ),
+}
+SAME_ENERGY = 6e-4  # of the energy; K-alpha lines of the library are that near to xraylib's
+APART = 0.2  # keV; half of what the best detectors resolve at these energies
+
+
+def together(z: int, parts: tuple[int, ...]) -> tuple[float, float]:
+    """Mean energy (keV) and rate of some lines of an element per x-ray of its K shell."""
+    found = []
+    for part in parts:
+        try:
+            found.append((xraylib.LineEnergy(z, part), xraylib.RadRate(z, part)))
+        except ValueError:  # the element has no such line
+            continue
+    rate = sum(one for _, one in found)
+    return (sum(energy * one for energy, one in found) / rate if rate else 0.0), rate
+
+
+def k_alpha(name: str, entry: dict[str, Any], rows: np.ndarray) -> dict[int, np.ndarray]:
+    """Elements that emit K x-rays, by atomic number, and which rows are their K-alpha lines.
+
+    They are the daughters, and in an isomeric transition the nuclide itself.
+    """
+    z, _, state = split(name)
+    after = {"alpha": z - 2, "beta": z + 1, "ec": z - 1}
+    found = {}
+    for element in {after[kind] for kind in after if kind in entry} | ({z} if state else set()):
+        near = [
+            np.abs(together(element, K_LINES[line])[0] / rows[0] - 1.0) < SAME_ENERGY
+            for line in ("alpha 1", "alpha 2")
+        ]
+        if all(one.any() for one in near):
+            found[element] = near[0] | near[1]
+    return found
+
+
+def k_beta(rows: np.ndarray, alpha: dict[int, np.ndarray]) -> dict[int, list[int]]:
+    """Rows that are K-beta lines of each element, by rising energy.
+
+    Lines of neighbours overlap: a row belongs where its energy and intensity fit best to a line, or
+    to lines filed as one under the energy of the strongest. What intensity to expect is told by the
+    K-alpha lines.
+    """
+    expected = []  # element, energy, photons per decay
+    for element, which in alpha.items():
+        rate = sum(together(element, K_LINES[line])[1] for line in ("alpha 1", "alpha 2"))
+        parts = {line: together(element, lines) for line, lines in K_BETA.items()}
+        for members in ((1, 3, 2), (1, 3), (1,), (3,), (2,)):
+            photons = sum(parts[line][1] for line in members) / rate * rows[2, which].sum()
+            expected.append((element, parts[members[0]][0], photons))
+    found: dict[int, list[int]] = {element: [] for element in alpha}
+    for index in np.argsort(rows[0]):
+        energy, value = rows[0, index], rows[2, index]
+        if any(which[index] for which in alpha.values()):
+            continue
+        # The library rounds energies to some 0.3 keV; intensities agree within some 20 %.
+        misfits = [
+            (((energy - at) / 0.3) ** 2 + (np.log(value / photons) / 0.2) ** 2, element)
+            for element, at, photons in expected
+            if photons
+        ]
+        misfit, element = min(misfits, default=(np.inf, 0))
+        if misfit < 9.0:
+            found[element].append(int(index))
+    return found
+
+
+def apart(lines: list[tuple[float, float]], photons: float) -> list[tuple[float, float]]:
+    """Energies of lines and their shares of some photons, without what is too near or too faint.
+
+    Lines are joined to the one before if they are nearer than `APART`, or one has fewer photons
+    than the tables hold.
+    """
+    whole = sum(rate for _, rate in lines)
+    found: list[tuple[float, float]] = []
+    for energy, rate in sorted(lines):
+        if not rate:
+            continue
+        share = rate / whole
+        if found and (
+            energy - found[-1][0] < APART or photons * min(share, found[-1][1]) < LEAST_INTENSITY
+        ):
+            before, weight = found.pop()
+            energy = (energy * share + before * weight) / (share + weight)
+            share += weight
+        found.append((energy, share))
+    return found
+
+
+def x_rays(name: str, entry: dict[str, Any]) -> np.ndarray:
+    """Rows of x-rays as those of :func:`intensities`, with K-beta lines filed as one told apart.
+
+    The library has K-beta as one line, as two (M shell; N shell and beyond) or as all three.
+    Energies and rates within one or two are those of xraylib; the photons in all stay.
+    """
+    rows = intensities(entry, "x-ray")
+    kept = [True] * rows.shape[1]
+    added = []
+    for element, found in k_beta(rows, k_alpha(name, entry, rows)).items():
+        if len(found) not in (1, 2):
+            continue
+        members = (3, 1, 2) if len(found) == 1 else (3, 1)
+        _, _, value, deviation = rows[:, found[0]]
+        lines = apart([together(element, K_BETA[line]) for line in members], value)
+        if len(lines) > 1:
+            kept[found[0]] = False
+            added += [[energy, 0.0, value * share, deviation * share] for energy, share in lines]
+    return np.hstack([rows[:, kept], np.reshape(added, (-1, 4)).T])
 
 
 # -- cross sections ----------------------------------------------------------------------------
@@ -482,16 +606,9 @@ def fluorescence_table() -> dict[str, Any]:
     for z in range(LIGHTEST_SHINING, 93):
         lines = []
         for parts in K_LINES.values():
-            found = []
-            for part in parts:
-                try:
-                    found.append((xraylib.LineEnergy(z, part), xraylib.RadRate(z, part)))
-                except ValueError:  # the element has no such line
-                    continue
-            rate = sum(one for _, one in found)
+            energy, rate = together(z, parts)
             if rate > 0:
-                mean = sum(energy * one for energy, one in found) / rate
-                lines.append([round(mean, 3), round(rate, 5)])
+                lines.append([round(energy, 3), round(rate, 5)])
         shells[SYMBOLS[z - 1]] = [
             round(xraylib.EdgeEnergy(z, xraylib.K_SHELL), 4),
             round(1.0 - 1.0 / xraylib.JumpFactor(z, xraylib.K_SHELL), 5),

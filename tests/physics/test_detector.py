@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from spectraloom.data import Axis
 from spectraloom.errors import AxisError, DataError
 from spectraloom.physics.gamma import GammaDetector
+from spectraloom.physics.gamma.compton import ELECTRON_REST_ENERGY
 from spectraloom.physics.gamma.crystal import Crystal
+from spectraloom.physics.gamma.detector import ANNIHILATION_FWHM
 
 AXIS = Axis.regular(-200.0, 3200.0, 1700)
 
@@ -42,6 +44,49 @@ def test_default_widths_are_those_of_measured_crystals() -> None:
     detector = GammaDetector("d", AXIS)
     assert detector.fwhm(661.657) / 661.657 == pytest.approx(0.07)
     assert detector.fwhm(1332.5) / 1332.5 == pytest.approx(0.052, abs=0.001)
+
+
+def width(axis: Axis, line: np.ndarray) -> float:
+    """Full width at half maximum, between the channels where half is passed."""
+    above = np.flatnonzero(line >= 0.5 * line.max())
+    ends = []
+    for inside, outside in ((above[0], above[0] - 1), (above[-1], above[-1] + 1)):
+        part = (line[inside] - 0.5 * line.max()) / (line[inside] - line[outside])
+        ends.append(axis.centers[inside] + part * (axis.centers[outside] - axis.centers[inside]))
+    return float(ends[1] - ends[0])
+
+
+@pytest.mark.parametrize("annihilation", [511.0, ELECTRON_REST_ENERGY])
+def test_the_annihilation_line_is_wider_than_its_neighbours(annihilation: float) -> None:
+    axis = Axis.regular(490.0, 540.0, 1000)
+    germanium = GammaDetector("d", axis, fwhm_662=0.0022, fwhm_exponent=0.5, noise=0.6)
+    # Tl-208 and Sr-85 have their lines of 510.77 and 514.01 keV just beside.
+    wide, *narrow = germanium.fold_lines([annihilation, 510.77, 514.01]).T
+    resolution = float(germanium.fwhm(511.0))
+    assert [width(axis, line) for line in narrow] == pytest.approx([resolution] * 2, rel=0.01)
+    assert width(axis, wide) == pytest.approx(np.hypot(resolution, 2.4), rel=0.01)
+    assert wide.sum() == pytest.approx(1.0, abs=1e-9)
+    assert np.average(axis.centers, weights=wide) == pytest.approx(511.0, abs=0.01)
+
+
+def test_a_scintillator_hardly_sees_the_width_of_the_annihilation_line() -> None:
+    detector = GammaDetector("d", AXIS)
+    plain = float(detector.sigma(511.0))
+    assert plain < float(detector.line_sigma(511.0)) < 1.003 * plain
+    others = np.array([80.0, 510.98, 511.02, 661.657, 1021.998])
+    np.testing.assert_array_equal(detector.line_sigma(others), detector.sigma(others))
+
+
+def test_the_annihilation_line_is_as_wide_as_free_electrons_make_it() -> None:
+    # Electrons that fill a ball in the space of momenta show a parabola along any direction, and
+    # half of a momentum (times c) is what one photon gains. Aluminium: three electrons an atom.
+    electrons = 3 * 2.699 / 26.982 * 6.02214e23 * 1e-21  # 1/nm3
+    most = 197.327 * (3 * np.pi**2 * electrons) ** (1 / 3) * 1e-3  # keV, times c
+    assert np.sqrt(2.0) * most / 2.0 == pytest.approx(ANNIHILATION_FWHM, rel=0.03)
+    # And as the angle that photons miss a straight line by: momentum across over m c.
+    assert np.deg2rad(0.54) * ELECTRON_REST_ENERGY / 2.0 == pytest.approx(
+        ANNIHILATION_FWHM, abs=0.02 / 0.54 * ANNIHILATION_FWHM
+    )
 
 
 def test_a_bin_is_folded_like_many_lines_in_it() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from spectraloom.errors import DataError, LabelError
 from spectraloom.physics import nuclide, nuclides
-from spectraloom.physics.gamma import EmissionLines, seconds
+from spectraloom.physics.gamma import EmissionLines, elements, seconds
+from spectraloom.physics.gamma.fluorescence import k_shells
 
 YEAR, DAY, HOUR, MINUTE = 365.25 * 86400.0, 86400.0, 3600.0, 60.0
 
@@ -182,6 +183,107 @@ def test_positrons_end_in_two_photons_of_511_kev(name: str, positrons: float) ->
     annihilation = [line for line in nuclide(name).lines.rows if line.kind == "annihilation"]
     assert {line.energy for line in annihilation} == {511.0}
     assert sum(line.intensity for line in annihilation) == pytest.approx(2 * positrons, rel=0.02)
+
+
+def x_rays(name: str, low: float, high: float) -> list[tuple[float, float]]:
+    """Energies and photons per 100 decays of the x-rays between two energies."""
+    return [
+        (line.energy, 100.0 * line.intensity)
+        for line in nuclide(name).lines.rows
+        if line.kind == "x-ray" and low < line.energy < high
+    ]
+
+
+def test_k_x_rays_of_mercury_are_single_lines() -> None:
+    # X-ray Data Booklet (Thompson et al. 2009), tables 1-2 and 1-3: K-alpha 2 and 1, K-beta 3, 1
+    # and 2. Its intensities have two digits at most, and its K-beta 2 is without what the outer
+    # shells add, 15 % of it at 0.5 keV more.
+    found = x_rays("Tl-201", 60.0, 90.0)
+    energies, photons = np.array(found).T
+    assert energies == pytest.approx([68.895, 70.819, 79.822, 80.253, 82.515], abs=0.06)
+    relative = 100.0 * photons / photons[1]
+    assert relative == pytest.approx([59.0, 100.0, 12.0, 23.0, 8.0 * 1.18], abs=0.9)
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        # DDEP: K-alpha 2, K-alpha 1, K-beta 1' (M shell) and K-beta 2' per 100 decays
+        ("Cs-137", {31.8174: 1.95, 32.1939: 3.59, 36.35: 1.055, 37.28: 0.266}),
+        ("Ba-133", {30.6254: 33.8, 30.9731: 62.4, 34.96: 18.24, 35.85: 4.45}),
+    ],
+)
+def test_k_x_rays_are_the_evaluated_ones(name: str, lines: dict[float, float]) -> None:
+    found = np.array(x_rays(name, 25.0, 40.0))
+    np.testing.assert_allclose(found[:, 0], list(lines), atol=0.02)
+    np.testing.assert_allclose(found[:, 1], list(lines.values()), rtol=0.03)
+
+
+def test_k_x_rays_of_americium_stay_as_they_are_filed() -> None:
+    # UKDD-2012 has K-beta 3, 1 and 2 of neptunium one by one.
+    found = np.array(x_rays("Am-241", 90.0, 120.0))
+    np.testing.assert_allclose(found[:, 0], [97.08, 101.07, 113.31, 114.24, 117.5])
+    np.testing.assert_allclose(
+        found[:, 1], [1.2862e-3, 2.0679e-3, 2.3988e-4, 4.5701e-4, 2.5642e-4], rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "photons"),
+    [
+        # K-beta lines as UKDD-2012 files them, summed: one line, or one for each shell
+        ("Tl-201", 75.0, 85.0, 0.20712),  # 80.3 keV
+        ("Gd-153", 45.0, 49.0, 0.24669),  # 47.0
+        ("Yb-169", 57.0, 60.0, 0.3868),  # 57.5
+        ("Ba-137m", 36.0, 38.0, 0.013884),  # 36.4
+        ("I-125", 30.0, 32.0, 0.25826),  # 31.0
+        ("Pb-214", 86.0, 91.0, 0.04745),  # 87.3
+        ("At-211", 89.0, 93.0, 0.095307),  # 89.8, where K-beta 2 of bismuth would lie too
+        ("Hg-197m", 77.0, 83.0, 0.010899 + 0.0029697 + 0.055179 + 0.015354),  # gold and mercury
+    ],
+)
+def test_as_many_x_rays_are_emitted_as_the_library_has(
+    name: str, low: float, high: float, photons: float
+) -> None:
+    own = nuclide(name).own_lines.rows
+    found = sum(line.intensity for line in own if line.kind == "x-ray" and low < line.energy < high)
+    assert found == pytest.approx(photons, rel=1e-4)
+
+
+def test_k_x_rays_of_all_nuclides_share_out_as_in_their_elements() -> None:
+    """K-beta over K-alpha, and within K-beta, against the table of fluorescence."""
+    symbols = {one.atomic_number: one.symbol for one in elements().values()}
+    step = {"alpha": -2, "beta-": 1, "ec/beta+": -1, "it": 0}
+    number = {symbol: z for z, symbol in symbols.items()}
+    seen = 0
+    for name in nuclides():
+        found = nuclide(name)
+        emitting = {number.get(split(name)[0], 0) + step[one.mode] for one in found.decays}
+        # Where two elements emit, lines of one are in the way of the other.
+        if len(emitting) != 1 or (z := emitting.pop()) not in range(37, 93):
+            continue
+        shell = k_shells()[symbols[z]]
+        alpha, _, beta, outer = shell.lines
+        photons = [line for line in found.own_lines.rows if line.kind == "x-ray"]
+        per_shell = np.array(
+            [
+                sum(line.intensity for line in photons if low < line.energy < high)
+                for low, high in (
+                    (0.955 * alpha[0], 1.005 * alpha[0]),
+                    (0.985 * beta[0], 0.4 * beta[0] + 0.6 * outer[0]),
+                    (0.4 * beta[0] + 0.6 * outer[0], 1.001 * shell.edge),
+                )
+            ]
+        )
+        if per_shell[0] < 2e-4:  # of weaker ones K-beta 2 is not in the tables
+            continue
+        seen += 1
+        total = sum(rate for _, rate in shell.lines[2:])
+        expected = total / (1.0 - total)
+        assert per_shell[1:].sum() / per_shell[0] == pytest.approx(expected, rel=0.1), name
+        # Beyond the N shell there are up to 30 % more photons, which that table leaves out.
+        assert 0.88 < per_shell[2] / per_shell[1] / (outer[1] / beta[1]) < 1.45, name
+    assert seen > 250
 
 
 def test_specific_activity_of_radium_is_a_curie_per_gram() -> None:

@@ -291,6 +291,24 @@ def test_a_germanium_line_keeps_its_place() -> None:
     assert np.average(centers, weights=counts[inside]) == pytest.approx(661.657, abs=0.1)
 
 
+@pytest.mark.usefixtures("few_histories")
+def test_annihilation_is_a_broad_peak_of_as_many_counts() -> None:
+    hpge = detector("HPGe coaxial", Axis.regular(0.0, 600.0, 6000))
+    small = replace(hpge, crystal=Crystal("Ge", (3.0, 3.5)), backscatter=0.0)
+    inside = small.axis.window(500, 522)
+    centers = small.axis.centers[inside]
+    peaks = []
+    for energy in (nuclide("F-18").lines.energies[-1], 511.5):
+        counts = detector_counts(of_lines([energy], [1.0]), small, distance=100.0)[inside]
+        above = centers[counts > 0.5 * counts.max()]
+        assert above.mean() == pytest.approx(energy, abs=0.06)
+        peaks.append((counts.sum(), above[-1] - above[0] + 0.1))
+    (broad, wide), (plain, narrow) = peaks
+    assert broad == pytest.approx(plain, rel=0.01)
+    assert narrow == pytest.approx(float(small.fwhm(511.5)), abs=0.11)
+    assert wide == pytest.approx(np.hypot(float(small.fwhm(511.0)), 2.4), abs=0.11)
+
+
 def test_impossible_spectra_are_refused() -> None:
     with pytest.raises(DataError, match="thinner absorber"):
         expected_spectrum("Am241", DETECTOR, ("Pb", 1.0))

@@ -454,7 +454,7 @@ def _folded(detector: GammaDetector, edges: FloatArray) -> csr_array:
 
 def _within_reach(detector: GammaDetector, energies: FloatArray) -> slice:
     """Channels that count any of some deposits."""
-    at, reach = detector.apparent(energies), _REACH * detector.sigma(energies)
+    at, reach = detector.apparent(energies), _REACH * detector.line_sigma(energies)
     edges = detector.axis.edges
     low = int(np.searchsorted(edges, (at - reach).min())) - 1
     high = int(np.searchsorted(edges, (at + reach).max()))
