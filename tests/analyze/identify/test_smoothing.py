@@ -88,7 +88,7 @@ def test_a_constant_gain_is_found_within_its_uncertainty(trained: int, counts: i
     # The noise of a background template, moved by a gain, is no knowledge of the gain: taken for
     # one, the errors here are 10 to 50 times the stated uncertainties. These leave out what the
     # template itself does not know, which is as large where little was learned from: over many
-    # draws the squares have a mean of up to 4 and a median of 1.
+    # draws the squares have a median of 1, nine in ten are below 9, and of the rest some are large.
     settings = {"gain": 0.02, "pileup": False, "n_bootstrap": 0}
     last = [0, 9, 24]
     pulls = []
@@ -102,7 +102,7 @@ def test_a_constant_gain_is_found_within_its_uncertainty(trained: int, counts: i
         pulls.append((track.gains - gain)[last] / track.uncertainties[last])
         assert track.uncertainties[-1] < 0.005  # a claim, not a shrug
     squares = np.array(pulls) ** 2
-    assert squares.mean() < 8.0
+    assert (squares < 9.0).mean() > 0.75
     assert np.median(squares) < 2.5
 
 
@@ -118,8 +118,9 @@ def test_an_answer_says_how_well_it_knows_the_gain() -> None:
             quality = model.analyze(spectra).quality
             assert (quality["gain_uncertainty"] <= 0.02).all()
             pulls.append((quality["gain"] - gain) / quality["gain_uncertainty"])
-            # A gain is relative: plus where counts are recorded above their energies.
-            assert abs(np.median(quality["gain"]) - gain) < 0.006
+            # A gain is relative: plus where counts are recorded above their energies. Medians of 20
+            # spectra spread by 0.003 and 0.001.
+            assert abs(np.median(quality["gain"]) - gain) < (0.01 if counts == 800 else 0.004)
     assert 0.7 < np.sqrt((np.array(pulls) ** 2).mean()) < 1.6
     few = model.analyze(Spectra(np.zeros((1, N), dtype=np.int64), AXIS)).quality
     assert few["gain_uncertainty"][0] == pytest.approx(0.02)
