@@ -16,6 +16,7 @@ from spectraloom.physics.gamma.transport.electrons import (
     extrapolated_range,
     mean_atomic_number,
     reach,
+    stopping_density,
 )
 from spectraloom.physics.gamma.transport.sampling import generator
 
@@ -44,6 +45,41 @@ def test_less_energy_is_left_further_on(energy: float, one: float, other: float)
 
 def test_reach_is_shorter_in_what_is_denser() -> None:
     assert reach(1000.0, 10.0) == pytest.approx(0.1 * reach(1000.0, 1.0))
+
+
+def test_heavy_elements_stop_electrons_sooner() -> None:
+    """They turn in fewer g/cm2 the more charge a nucleus has."""
+    masses = []
+    for symbol in ("C", "Al", "Cu", "Sn", "Au"):
+        made_of = material(symbol)
+        masses.append(made_of.require_density() / stopping_density(made_of))
+    assert masses == sorted(masses, reverse=True)
+    assert masses[0] < 1.25
+    assert 0.5 < masses[-1] < 0.6
+
+
+def test_a_compound_is_its_elements_by_mass() -> None:
+    """The formula of 1972 written out for caesium iodide, over that for aluminium."""
+
+    def range_of(z: float, a: float) -> float:
+        tau = 1000.0 / 510.99895
+        a1, a2, a3 = 0.2335 * a / z**1.209, 1.78e-4 * z, 0.9891 - 3.01e-4 * z
+        a4, a5 = 1.468 - 1.180e-2 * z, 1.232 / z**0.109
+        return a1 * (np.log(1.0 + a2 * tau) / a2 - a3 * tau / (1.0 + a4 * tau**a5))
+
+    caesium = 132.905 / (132.905 + 126.904)
+    z = caesium * 55 + (1 - caesium) * 53
+    a = z / (caesium * 55 / 132.905 + (1 - caesium) * 53 / 126.904)
+    made_of = material("CsI")
+    ratio = range_of(z, a) / range_of(13.0, 26.982)
+    assert stopping_density(made_of) == pytest.approx(made_of.require_density() / ratio, rel=1e-3)
+
+
+def test_aluminium_is_the_measure() -> None:
+    light = material("Al")
+    assert stopping_density(light) == pytest.approx(light.require_density())
+    made_of = material("NaI")
+    assert 1.3 * made_of.require_density() < stopping_density(made_of) < 1.5 * 3.67
 
 
 @pytest.mark.parametrize("energy", [200.0, 1000.0, 5000.0])

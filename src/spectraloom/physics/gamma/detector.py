@@ -176,8 +176,8 @@ class GammaDetector:
         """Standard deviation of the Gaussian at some deposited energies, keV."""
         return self.fwhm(energy) / _FWHM_PER_SIGMA
 
-    def line_sigma(self, energy: npt.ArrayLike) -> FloatArray:
-        """Standard deviation of the peaks of some lines, keV.
+    def line_fwhm(self, energy: npt.ArrayLike) -> FloatArray:
+        """Full width at half maximum of the peaks of some lines, keV.
 
         That of the resolution, but for annihilation photons, whose own width
         (``ANNIHILATION_FWHM``) adds in quadrature. They are told by their energy: within 0.01 keV
@@ -186,7 +186,11 @@ class GammaDetector:
         at = np.asarray(energy, dtype=np.float64)
         annihilation = np.abs(at - ELECTRON_REST_ENERGY) < _SAME_LINE
         own = np.where(annihilation, ANNIHILATION_FWHM, 0.0)
-        return np.asarray(np.hypot(self.fwhm(at), own) / _FWHM_PER_SIGMA)
+        return np.asarray(np.hypot(self.fwhm(at), own))
+
+    def line_sigma(self, energy: npt.ArrayLike) -> FloatArray:
+        """The same as a standard deviation."""
+        return self.line_fwhm(energy) / _FWHM_PER_SIGMA
 
     def fold_lines(self, energies: npt.ArrayLike, channels: slice = slice(None)) -> FloatArray:
         """Share of each line that every channel counts.

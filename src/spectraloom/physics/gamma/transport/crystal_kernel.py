@@ -71,7 +71,7 @@ class Physics(NamedTuple):
     x_rays, emission : ndarray
         K x-rays.
     density, number : float
-        Density, g/cm3, and mean atomic number of the active crystal.
+        Stopping density, g/cm3, and mean atomic number of the active crystal, for electrons.
     """
 
     attenuation: FloatArray

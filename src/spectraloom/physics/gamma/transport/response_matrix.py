@@ -26,7 +26,10 @@ from spectraloom.physics.gamma.transport.batches import side_by_side
 from spectraloom.physics.gamma.transport.cache import Shapes, remembered
 from spectraloom.physics.gamma.transport.crystal_geometry import AROUND, FRONT, POINT, Geometry
 from spectraloom.physics.gamma.transport.crystal_kernel import Bins, Physics, deposits
-from spectraloom.physics.gamma.transport.electrons import mean_atomic_number
+from spectraloom.physics.gamma.transport.electrons import (
+    mean_atomic_number,
+    stopping_density,
+)
 from spectraloom.physics.gamma.transport.tables import material_tables
 
 Incidence = Literal["front", "around"] | float
@@ -303,7 +306,7 @@ def physics(crystal: Crystal, made_of: list[Material]) -> Physics:
         total.max(axis=0),
         tables.x_rays,
         tables.emission,
-        own.require_density(),
+        stopping_density(own),
         mean_atomic_number(own),
     )
 
