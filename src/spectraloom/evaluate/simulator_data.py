@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -130,9 +130,10 @@ def reference_sets(groups: Sequence[Spectra]) -> list[ReferenceSet]:
     """
     steel = [one for one in groups if {"labels", "thickness", "gain_shift"} <= set(one.columns)]
     if steel:
-        return [_steel_set(steel)]
-    sets = [found for one in groups if "title" in one.columns for found in _gadras_sets(one)]
-    sets = [one for one in sets if len(one.nuclides) > 2]
+        sets = [_steel_set(steel)]
+    else:
+        sets = [found for one in groups if "title" in one.columns for found in _gadras_sets(one)]
+    sets = [one for one in map(_counted, sets) if len(one.nuclides) > 2]
     if not sets:
         raise DataError(
             "expected reference spectra to simulate: a GADRAS reference folder (titles such as "
@@ -140,6 +141,15 @@ def reference_sets(groups: Sequence[Spectra]) -> list[ReferenceSet]:
             "GRS_NaITl_Co60_STEEL5__2mm.dat); in either, three nuclides or more"
         )
     return sets
+
+
+def _counted(one: ReferenceSet) -> ReferenceSet:
+    """Without spectra in which nothing but background is counted."""
+    judged = one.axis.edges[:-1] >= LOWEST_ENERGY
+    empty = {some for some in one.spectra if not some.counts[judged].sum() > 0}
+    left_out = one.left_out | {some.name: "nothing is counted above 40 keV" for some in empty}
+    spectra = tuple(some for some in one.spectra if some not in empty)
+    return replace(one, spectra=spectra, left_out=left_out)
 
 
 def named_crystal(detectors: Sequence[str]) -> str | None:

@@ -11,14 +11,15 @@ from scipy.special import ndtr
 
 from spectraloom._typing import FloatArray
 from spectraloom.evaluate.simulator_data import ReferenceSpectrum
-from spectraloom.physics.gamma import GammaDetector, nuclide
+from spectraloom.physics.gamma import GammaDetector
 from spectraloom.physics.gamma.crystal import Crystal
 from spectraloom.physics.gamma.incidence import face, from_where
-from spectraloom.physics.gamma.spectrum import turned_back
+from spectraloom.physics.gamma.spectrum import source_lines, turned_back
 from spectraloom.physics.gamma.transport.grid import PHOTON_EDGES, PHOTON_ENERGIES
 from spectraloom.physics.gamma.transport.response_matrix import (
     Incidence,
     ResponseMatrix,
+    default_energies,
     response_matrix,
 )
 from spectraloom.physics.gamma.transport.surroundings import Surroundings, emerging
@@ -26,7 +27,6 @@ from spectraloom.physics.gamma.transport.surroundings import Surroundings, emerg
 _SHELL = "steel"
 _LEAST_ENERGY, _MOST_ENERGY = 16.0, 3400.0
 _LEAST_PEAK = 1e-7  # of the largest
-_LEAST_SHARE = 1e-5  # of the photons of a nuclide that a line must have
 _DEPOSIT_EDGES = PHOTON_EDGES[PHOTON_EDGES <= _MOST_ENERGY + 100.0]
 # Widths of more bins of deposited energy than that do not tell a bin from a line; less wide ones
 # leave the continuum as it is.
@@ -71,9 +71,9 @@ class Deposited(NamedTuple):
     bins: FloatArray
 
 
-PARTS = ("source", "backscatter")
-"""Photons of the source and those that its surroundings scatter; and those that are turned back by
-what stands behind the detector."""
+PARTS = ("source", "floor", "backscatter")
+"""Photons of the source with what shells and air scatter; those that a wide floor scatters; and
+those that are turned back by what stands behind the detector."""
 
 
 def deposited(one: ReferenceSpectrum, arrangement: Arrangement) -> Deposited:
@@ -83,34 +83,37 @@ def deposited(one: ReferenceSpectrum, arrangement: Arrangement) -> Deposited:
 
 @lru_cache(maxsize=1024)
 def _deposited(name: str, thickness: float, arrangement: Arrangement) -> Deposited:
-    source = nuclide(name).lines
-    keep = (source.energies >= _LEAST_ENERGY) & (source.energies <= _MOST_ENERGY)
-    keep &= source.intensities > _LEAST_SHARE * source.intensities.max()
+    source = source_lines(name)
     around = behind_steel(arrangement.surroundings, thickness)
-    flux = emerging(source.energies[keep], source.intensities[keep], around)
+    lines = source.energies, source.intensities
+    flux = emerging(*lines, around)
+    bare = flux.around
+    if around.floor is not None:
+        bare = emerging(*lines, replace(around, floor=None)).around
     crystal, n = arrangement.crystal, arrangement.histories
     distance = around.distance
-    seen = (flux.energies >= _LEAST_ENERGY) & (flux.direct > 0)
+    seen = (flux.energies >= _LEAST_ENERGY) & (flux.energies <= _MOST_ENERGY) & (flux.direct > 0)
     energies, direct = flux.energies[seen], flux.direct[seen]
     near = np.zeros(_DEPOSIT_EDGES.size - 1)
-    lines, at = np.zeros(0), np.zeros(0)
+    areas, at = np.zeros(0), np.zeros(0)
     for incidence, parts in from_where(crystal, distance, energies):
         found = _matrix(crystal, incidence, n).deposits(energies, _DEPOSIT_EDGES)
         # The peaks of a crystal are at the same energies however photons come in.
         at = found.energies.ravel()
         counts = (found.areas * (parts * direct)).ravel()
-        lines = lines + counts if lines.size else counts
+        areas = areas + counts if areas.size else counts
         near += found.continuum @ (parts * direct)
     for incidence, parts in from_where(crystal, distance, PHOTON_ENERGIES):
         near += _of_bins(_matrix(crystal, incidence, n)) @ (parts * flux.front)
-    clear = lines > _LEAST_PEAK * lines.max()
+    clear = areas > _LEAST_PEAK * areas.max()
     peaks = np.zeros((len(PARTS), int(clear.sum())))
-    peaks[0] = lines[clear]
+    peaks[0] = areas[clear]
     # What is scattered makes no peaks, and fewer photons do.
     sides = _of_bins(_matrix(crystal, "around", max(n // 4, 1)))
     reaching = face(crystal, distance) / face(crystal, None)
-    scattered = sides @ np.stack([flux.around, reaching * turned_back(flux)], axis=1)
-    bins = np.stack([near + scattered[:, 0], scattered[:, 1]])
+    from_floor = np.maximum(flux.around - bare, 0.0)
+    air, floor, back = (sides @ np.stack([bare, from_floor, reaching * turned_back(flux)], 1)).T
+    bins = np.stack([near + air, floor, back])
     for array in (peaks, bins):
         array.flags.writeable = False
     return Deposited(at[clear], peaks, bins)
@@ -126,7 +129,9 @@ def behind_steel(surroundings: Surroundings, thickness: float) -> Surroundings:
 @lru_cache(maxsize=24)
 def _matrix(crystal: Crystal, incidence: Incidence, histories: int) -> ResponseMatrix:
     """Response that is kept by itself, as what is made of it is."""
-    return response_matrix(crystal, incidence, histories=histories)
+    grid = default_energies(crystal)
+    above = int(np.searchsorted(grid, _MOST_ENERGY))
+    return response_matrix(crystal, incidence, histories=histories, energies=grid[: above + 1])
 
 
 @lru_cache(maxsize=24)
@@ -178,7 +183,7 @@ def _lines(energies: FloatArray, areas: FloatArray, detector: GammaDetector) -> 
     edges, centers, sigma = (
         detector.axis.edges,
         detector.apparent(energies),
-        detector.sigma(energies),
+        detector.line_sigma(energies),
     )
     first = np.searchsorted(edges, centers - _REACH * sigma)
     number = np.searchsorted(edges, centers + _REACH * sigma) - first

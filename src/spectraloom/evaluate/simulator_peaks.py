@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,11 +15,13 @@ from spectraloom.physics.gamma.detector import GammaDetector
 from spectraloom.physics.gamma.emission import EmissionLines
 
 Widths = Callable[[FloatArray], FloatArray]
+References: TypeAlias = "dict[ResolvedLine, Peak]"
 Peaks: TypeAlias = "dict[ResolvedLine, tuple[Peak, Peak]]"
 
 _FWHM_PER_SIGMA = float(2.0 * np.sqrt(2.0 * np.log(2.0)))
 # In units of the full width at half maximum.
-_SAME_PEAK = 0.25  # lines that close are one peak
+SAME_PEAK = 0.25
+"""Widths; lines that close are one peak."""
 _RANGE = 1.5  # of a fit, on either side
 _CLEAR = 2.2  # up to here the lines of others count as neighbours
 _ROUNDS = 3  # of weighting by what was fitted
@@ -115,7 +117,7 @@ def resolved_lines(
         if not free[strongest]:
             continue
         away = np.abs(energies - energies[strongest]) / widths[strongest]
-        own, near = away <= _SAME_PEAK, (away > _SAME_PEAK) & (away < _CLEAR)
+        own, near = away <= SAME_PEAK, (away > SAME_PEAK) & (away < _CLEAR)
         free[own] = False
         sum_own = photons[own].sum()
         if photons[near].sum() < neighbours * sum_own:
@@ -195,7 +197,7 @@ def clear_peaks(
     detector: GammaDetector,
     calibration: tuple[float, float],
     quality: Quality = JUDGED,
-) -> dict[ResolvedLine, Peak]:
+) -> References:
     """Peaks on a reference that are resolved, stand out and are well counted.
 
     Parameters
@@ -219,7 +221,7 @@ def clear_peaks(
         Those found.
     """
     found = {}
-    for line in resolved_lines(lines, detector.fwhm, quality.neighbours):
+    for line in resolved_lines(lines, detector.line_fwhm, quality.neighbours):
         at, width = _expected(line, detector, calibration)
         peak = measure_peak(counts, variance, axis, at, width)
         if peak is not None and peak.clear(quality):
@@ -228,7 +230,7 @@ def clear_peaks(
 
 
 def compare_peaks(
-    references: Mapping[ResolvedLine, Peak],
+    references: References,
     expected: FloatArray,
     extra: FloatArray,
     axis: Axis,
@@ -270,7 +272,7 @@ def _expected(
     gain, offset = calibration
     return (
         float(offset + gain * detector.apparent(line.energy)),
-        float(gain * detector.fwhm(line.energy)),
+        float(gain * detector.line_fwhm(line.energy)),
     )
 
 

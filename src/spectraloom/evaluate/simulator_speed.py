@@ -35,7 +35,7 @@ def measure_simulator() -> dict[str, Any]:
         while it is computed, and ``spectra_per_second`` of one source of three, drawn from
         responses that are there. Compiling is left out, files of earlier runs are not used.
     """
-    with _without_files():
+    with without_files():
         response_matrix(_BARE, histories=100, energies=_ENERGIES)
         started = time.perf_counter()
         found = response_matrix(_BARE, histories=_HISTORIES, energies=_ENERGIES)
@@ -53,7 +53,7 @@ def measure_simulator() -> dict[str, Any]:
 
 
 @contextmanager
-def _without_files() -> Iterator[None]:
+def without_files() -> Iterator[None]:
     """Let nothing be known already, and what is computed here be forgotten."""
     before = os.environ.get(CACHE_DIR_VARIABLE)
     forget()
