@@ -255,8 +255,11 @@ def simulator_tables(runs: Sequence[dict[str, Any]]) -> str:
         for name, shape in run["shape"]["per_detector"].items():
             peaks = run["peaks"]["per_detector"].get(name, {})
             position = peaks.get("position_error_kev")
+            fitted = run["protocol"]["detectors"][name]["fitted"]
+            size = " x ".join(f"{side:.1f}" for side in fitted["size_cm"])
             rows.append(
-                f"| {name} | {shape['cosine']:.4f} | {shape['nmse_db']:.1f} dB | "
+                f"| {name}; found: {fitted['crystal']}, {size} cm | "
+                f"{shape['cosine']:.4f} | {shape['nmse_db']:.1f} dB | "
                 f"{'' if position is None else f'{position:.2f} keV'} | "
                 f"{_part(peaks.get('ratio_error'))} | "
                 f"{_part(run.get('attenuation', {}).get('error'))} |"
