@@ -87,12 +87,12 @@ def test_a_background_is_smoothed_where_templates_move_and_only_there() -> None:
 def test_a_constant_gain_is_found_within_its_uncertainty(trained: int, counts: int) -> None:
     # The noise of a background template, moved by a gain, is no knowledge of the gain: taken for
     # one, the errors here are 10 to 50 times the stated uncertainties. These leave out what the
-    # template itself does not know, which is as large where little was learned from: over many
-    # draws the squares have a median of 1, nine in ten are below 9, and of the rest some are large.
+    # template itself does not know, which is as large where little was learned from: squares then
+    # have twice the median of a normal error, 0.45, nine in ten are below 9, and some are large.
     settings = {"gain": 0.02, "pileup": False, "n_bootstrap": 0}
     last = [0, 9, 24]
     pulls = []
-    for seed in range(8):
+    for seed in range(48):
         rng = np.random.default_rng(seed)
         quiet = Spectra(rng.poisson(800 * BACKGROUND, (trained, N)), AXIS)
         tracker = GainTracker(Identifier(LIBRARY, **settings).fit(quiet))
@@ -102,8 +102,8 @@ def test_a_constant_gain_is_found_within_its_uncertainty(trained: int, counts: i
         pulls.append((track.gains - gain)[last] / track.uncertainties[last])
         assert track.uncertainties[-1] < 0.005  # a claim, not a shrug
     squares = np.array(pulls) ** 2
-    assert (squares < 9.0).mean() > 0.75
-    assert np.median(squares) < 2.5
+    assert (squares < 9.0).mean() > 0.85
+    assert np.median(squares) < 1.5
 
 
 def test_an_answer_says_how_well_it_knows_the_gain() -> None:
