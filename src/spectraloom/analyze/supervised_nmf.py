@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from spectraloom import __version__
-from spectraloom._typing import Array, BoolArray, FloatArray, IntArray
+from spectraloom._typing import Array, BoolArray, FloatArray, IntArray, Progress
 from spectraloom.analyze.base import SpectralEstimator
 from spectraloom.analyze.boundary import OutlierBoundary
 from spectraloom.analyze.given import is_number, labels_of, numeric_type, plain_settings
@@ -35,7 +35,6 @@ from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError, FitError, LabelError
 
-Progress = Callable[[float, str], None]
 # Share of training spectra of one source that may be taken for several.
 _SPURIOUS = 0.005
 # Weights level off where the mean spectrum has less than this part of its maximum.

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spectraloom.cli.numbers import Progress, measure
+from spectraloom.cli.numbers import measure
 from spectraloom.cli.show import print_pairs
 
 if TYPE_CHECKING:
+    from spectraloom._typing import Progress
     from spectraloom.data import Spectra
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spectraloom.cli.numbers import Progress, measure
+from spectraloom.cli.numbers import measure
 from spectraloom.cli.options import AsJson, Seed
 from spectraloom.cli.show import (
     boundary_text,
@@ -23,6 +23,7 @@ from spectraloom.cli.show import (
 )
 
 if TYPE_CHECKING:
+    from spectraloom._typing import Progress
     from spectraloom.data import Spectra
 
 

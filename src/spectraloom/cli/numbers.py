@@ -10,9 +10,8 @@ from spectraloom import __version__
 from spectraloom.cli.show import print_json, progress_bar
 
 if TYPE_CHECKING:
+    from spectraloom._typing import Progress
     from spectraloom.data import Spectra
-
-Progress = Callable[[float, str], None]
 
 
 def measure(

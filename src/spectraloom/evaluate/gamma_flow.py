@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from spectraloom._typing import Array
+from spectraloom._typing import Array, Progress
 from spectraloom.analyze.outlier import OutlierStudy, study_outliers
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
 from spectraloom.data.spectra import Spectra
@@ -20,8 +20,6 @@ from spectraloom.evaluate.sets import EvaluationSets, sort_by_role, source_label
 from spectraloom.evaluate.splits import split_by_group
 from spectraloom.evaluate.throughput import measure_throughput
 from spectraloom.evaluate.unknown import unknown_scores
-
-Progress = Callable[[float, str], None]
 
 
 def run_gamma_flow_benchmark(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spectraloom._typing import Array, BoolArray, FloatArray
+from spectraloom._typing import Array, BoolArray, FloatArray, Progress
 from spectraloom.analyze.identify.identifier import Identifier
 from spectraloom.analyze.identify.variants import variant_library
 from spectraloom.analyze.supervised_nmf import SupervisedNMF
@@ -30,8 +30,6 @@ from spectraloom.evaluate.sets import (
 from spectraloom.evaluate.splits import split_by_group
 from spectraloom.evaluate.unknown import roc_points, unknown_scores
 from spectraloom.process import rebin
-
-Progress = Callable[[float, str], None]
 
 # All was fixed before any measured spectrum was looked at, but for the number of components of the
 # background, which was one, then two after results were seen, and is now predicted from the half of

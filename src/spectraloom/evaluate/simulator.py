@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from spectraloom._typing import Progress
 from spectraloom.data import Spectra
 from spectraloom.errors import DataError
 from spectraloom.evaluate.sets import SIMULATED
@@ -20,14 +21,14 @@ from spectraloom.evaluate.simulator_data import (
 from spectraloom.evaluate.simulator_fit import (
     FittedSimulator,
     judged_channels,
+    least_squares_scale,
     shape_error,
 )
 from spectraloom.evaluate.simulator_peaks import Peaks
 from spectraloom.evaluate.simulator_search import fit_simulator
-from spectraloom.evaluate.simulator_speed import measure_simulator, without_files
+from spectraloom.evaluate.simulator_speed import measure_simulator
 from spectraloom.evaluate.simulator_transfer import judge_transfer
-
-Progress = Callable[[float, str], None]
+from spectraloom.physics.gamma.transport.cache import without_files
 
 _FITTED_THICKNESSES = 3
 
@@ -162,7 +163,7 @@ def _judge_spectrum(one: ReferenceSpectrum, fitted: FittedSimulator, detector: s
     judged = judged_channels(fitted.axis)
     counts, own = one.counts[judged], expected[judged]
     squares = float(counts @ counts)
-    scale = float(counts @ own) / float(own @ own)
+    scale = least_squares_scale(counts, own)
     shape = {
         "detector": detector,
         "name": one.name,

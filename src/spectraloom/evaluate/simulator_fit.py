@@ -230,8 +230,12 @@ def shape_error(counts: FloatArray, expected: FloatArray) -> float:
 
 def scaled_to(counts: FloatArray, expected: FloatArray) -> FloatArray:
     """The expectation, scaled to counts by least squares."""
-    scale = float(counts @ expected) / max(float(expected @ expected), 1e-300)
-    return np.asarray(scale * expected)
+    return np.asarray(least_squares_scale(counts, expected) * expected)
+
+
+def least_squares_scale(counts: FloatArray, expected: FloatArray) -> float:
+    """What an expectation is multiplied with to be nearest to counts."""
+    return float(counts @ expected) / max(float(expected @ expected), 1e-300)
 
 
 @lru_cache(maxsize=64)

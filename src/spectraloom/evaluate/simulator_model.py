@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -43,14 +43,14 @@ class Arrangement:
     crystal : Crystal
         The detector.
     surroundings : Surroundings
-        Without the steel of a single spectrum.
+        With a floor; without the steel of a single spectrum.
     histories : int
         Photons for each energy of a response.
     """
 
-    crystal: Crystal = field(default_factory=Crystal)
-    surroundings: Surroundings = field(default_factory=Surroundings)
-    histories: int = 100_000
+    crystal: Crystal
+    surroundings: Surroundings
+    histories: int
 
 
 class Deposited(NamedTuple):
@@ -87,9 +87,7 @@ def _deposited(name: str, thickness: float, arrangement: Arrangement) -> Deposit
     around = behind_steel(arrangement.surroundings, thickness)
     lines = source.energies, source.intensities
     flux = emerging(*lines, around)
-    bare = flux.around
-    if around.floor is not None:
-        bare = emerging(*lines, replace(around, floor=None)).around
+    bare = emerging(*lines, replace(around, floor=None)).around
     crystal, n = arrangement.crystal, arrangement.histories
     distance = around.distance
     seen = (flux.energies >= _LEAST_ENERGY) & (flux.energies <= _MOST_ENERGY) & (flux.direct > 0)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
 import numpy as np
 from scipy.optimize import least_squares
 
-from spectraloom._typing import FloatArray
+from spectraloom._typing import FloatArray, Progress
 from spectraloom.data import Axis
 from spectraloom.errors import DataError
 from spectraloom.evaluate.simulator_data import ReferenceSpectrum
@@ -23,8 +23,6 @@ from spectraloom.evaluate.simulator_fit import (
 from spectraloom.evaluate.simulator_peaks import References
 from spectraloom.evaluate.simulator_target import Target, measured, read
 from spectraloom.physics.gamma.detector import CAESIUM_LINE
-
-Progress = Callable[[float, str], None]
 
 # Widths at 662 keV, as a fraction, that a fit begins with, before anything is known.
 _WIDTHS = (0.002, 0.004, 0.008, 0.016, 0.03, 0.06, 0.09, 0.12)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,7 +11,7 @@ from spectraloom.data import Axis
 from spectraloom.generate import simulate_gamma
 from spectraloom.physics.gamma import GammaDetector
 from spectraloom.physics.gamma.crystal import Crystal
-from spectraloom.physics.gamma.transport.cache import CACHE_DIR_VARIABLE, forget
+from spectraloom.physics.gamma.transport.cache import without_files
 from spectraloom.physics.gamma.transport.response_matrix import response_matrix
 
 _HISTORIES = 400_000
@@ -50,20 +46,3 @@ def measure_simulator() -> dict[str, Any]:
         "histories_per_second": _HISTORIES * len(found.energies) / seconds,
         "spectra_per_second": _SPECTRA / (time.perf_counter() - started),
     }
-
-
-@contextmanager
-def without_files() -> Iterator[None]:
-    """Let nothing be known already, and what is computed here be forgotten."""
-    before = os.environ.get(CACHE_DIR_VARIABLE)
-    forget()
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ[CACHE_DIR_VARIABLE] = folder
-        try:
-            yield
-        finally:
-            forget()
-            if before is None:
-                del os.environ[CACHE_DIR_VARIABLE]
-            else:
-                os.environ[CACHE_DIR_VARIABLE] = before

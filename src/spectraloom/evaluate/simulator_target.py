@@ -28,6 +28,7 @@ from spectraloom.evaluate.simulator_fit import (
     detector_of,
     has_contact,
     judged_channels,
+    least_squares_scale,
     scaled_to,
     shape_error,
 )
@@ -145,21 +146,20 @@ class Target:
 
     def expected(self, some: FittedSimulator) -> list[FloatArray]:
         """Counts of the groups that are judged, as some simulator expects them."""
-        return [self._folded(one, some, some.weights) for one in self.spectra]
+        return self._folded(some, some.weights)
 
     def parts(self, some: FittedSimulator) -> list[FloatArray]:
         """The same of each part of the photons, shape (n_parts, n_groups)."""
+        each = [self._folded(some, part) for part in np.eye(len(PARTS))]
+        return [np.stack(one) for one in zip(*each, strict=True)]
+
+    def _folded(self, some: FittedSimulator, weights: FloatArray) -> list[FloatArray]:
+        arrangement = some.arrangement
+        detector = detector_of(some.values, self.axis, arrangement.crystal)
         return [
-            np.stack([self._folded(one, some, part) for part in np.eye(len(PARTS))])
+            folded(deposited(one, arrangement), detector, weights)[self.judged] / self.root_size
             for one in self.spectra
         ]
-
-    def _folded(
-        self, one: ReferenceSpectrum, some: FittedSimulator, weights: FloatArray
-    ) -> FloatArray:
-        detector = detector_of(some.values, self.axis, some.arrangement.crystal)
-        counts = folded(deposited(one, some.arrangement), detector, weights)
-        return np.asarray(counts[self.judged] / self.root_size)
 
     def residuals(self, some: FittedSimulator) -> FloatArray:
         """All deviations in units of their errors."""
@@ -168,9 +168,10 @@ class Target:
             (scaled_to(shape, own) - shape) / error
             for shape, own, error in zip(self.shapes, expected, self.errors, strict=True)
         ]
-        detector = detector_of(some.values, self.axis, some.arrangement.crystal)
+        arrangement = some.arrangement
+        detector = detector_of(some.values, self.axis, arrangement.crystal)
         peaks = [
-            _peak_errors(some.values, detector, deposited(one, some.arrangement), seen)
+            _peak_errors(some.values, detector, deposited(one, arrangement), seen)
             for one, seen in zip(self.spectra, self.seen, strict=True)
         ]
         return np.concatenate([*shapes, *peaks, _beliefs(some)])
@@ -208,8 +209,7 @@ def scaled_counts(one: ReferenceSpectrum, some: FittedSimulator) -> FloatArray:
     """The simulation with as many counts as the reference."""
     expected = folded(deposited(one, some.arrangement), some.detector, some.weights)
     judged = judged_channels(some.axis)
-    counts, own = one.counts[judged], expected[judged]
-    return np.asarray(expected * float(counts @ own) / max(float(own @ own), 1e-300))
+    return np.asarray(expected * least_squares_scale(one.counts[judged], expected[judged]))
 
 
 def _seen(one: ReferenceSpectrum, peaks: References, some: FittedSimulator) -> list[_Seen]:
@@ -263,15 +263,8 @@ def _peak_errors(
     at = values.offset + values.gain * detector.apparent(energies)
     wide = values.gain * detector.line_fwhm(energies)
     areas = np.log(np.maximum(_full_energy(some, energies, reach), 1e-300)) - log_areas
-    return _bounded(
-        np.concatenate(
-            [
-                (at - positions) / widths / place_errors,
-                np.log(wide / widths) / place_errors,
-                _about_median(areas, area_errors) / area_errors,
-            ]
-        )
-    )
+    place = (at - positions) / widths
+    return _in_errors(place, np.log(wide / widths), areas, place_errors, area_errors)
 
 
 def _read_errors(pairs: list[tuple[Peak, Peak]]) -> FloatArray:
@@ -283,8 +276,19 @@ def _read_errors(pairs: list[tuple[Peak, Peak]]) -> FloatArray:
     wide = np.array([np.log(mine.fwhm / true.fwhm) for true, mine in pairs])
     areas = np.array([np.log(mine.area / true.area) for true, mine in pairs])
     place_errors, area_errors = np.hypot(_PLACE_ERROR, 0.5 * known), np.hypot(_AREA_ERROR, known)
-    deviations = [place / place_errors, wide / place_errors]
-    return _bounded(np.concatenate([*deviations, _about_median(areas, area_errors) / area_errors]))
+    return _in_errors(place, wide, areas, place_errors, area_errors)
+
+
+def _in_errors(
+    place: FloatArray,
+    wide: FloatArray,
+    areas: FloatArray,
+    place_errors: FloatArray,
+    area_errors: FloatArray,
+) -> FloatArray:
+    """Deviations of positions (in widths) and of logarithms of widths and areas."""
+    weighed = _about_median(areas, area_errors) / area_errors
+    return _bounded(np.concatenate([place / place_errors, wide / place_errors, weighed]))
 
 
 def _about_median(values: FloatArray, errors: FloatArray) -> FloatArray:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from spectraloom._typing import Progress
 from spectraloom.data import Spectra
 from spectraloom.errors import DataError
 from spectraloom.evaluate.identify import multilabel_scores, prepare_trial
 from spectraloom.evaluate.sets import SIMULATED, parts_by_role
 from spectraloom.generate import simulate_gamma
 from spectraloom.physics.gamma import Absorber, GammaDetector, Surroundings, expected_counts
-
-Progress = Callable[[float, str], None]
 
 # Layers from a tenth of a millimetre of lead to all that lets a source be seen, whatever the data.
 ABSORBERS: tuple[Absorber | None, ...] = (

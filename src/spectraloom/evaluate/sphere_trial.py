@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,6 @@ from spectraloom.data.library import single_labels
 from spectraloom.errors import DataError
 from spectraloom.evaluate.steel_sphere_data import SteelSphereSets
 
-Progress = Callable[[float, str], None]
 SPLIT_SEED = 100  # of the reference
 IDENTIFY_SEED = 2  # of the reference
 _THIN, _THICK = (18, 24), (51, 70)  # training thicknesses among the thinnest, and the others

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from spectraloom._typing import Progress
 from spectraloom.analyze.manifold.bins import informative_edges, lost_information
 from spectraloom.analyze.manifold.fit import fit_manifold
 from spectraloom.analyze.manifold.interpolated import InterpolatedSignature
@@ -41,7 +42,6 @@ from spectraloom.evaluate.sphere_trial import (
 )
 from spectraloom.evaluate.steel_sphere_data import prepare_steel_sphere
 
-Progress = Callable[[float, str], None]
 FEW_KNOTS = 7
 _FEWEST = 20
 _REPEATS = 3  # the fastest counts

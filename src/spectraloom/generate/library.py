@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from spectraloom._typing import FloatArray
+from spectraloom._typing import FloatArray, Progress
 from spectraloom.data import Library, Spectra
 from spectraloom.data.columns import label_sets
 from spectraloom.errors import DataError
@@ -21,8 +21,6 @@ from spectraloom.physics.gamma import (
     expected_spectrum,
 )
 from spectraloom.physics.gamma.materials import Material, material_name
-
-Progress = Callable[[float, str], None]
 
 _DECAYS = 1e6
 

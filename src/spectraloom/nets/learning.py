@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spectraloom._lazy import optional
-from spectraloom._typing import Array, FloatArray, IntArray
+from spectraloom._typing import Array, FloatArray, IntArray, Progress
 from spectraloom.errors import FitError, FormatError
 from spectraloom.nets.interpolatory import (
     InterpolatoryAutoencoder,
@@ -20,7 +20,6 @@ from spectraloom.nets.interpolatory import (
     amplitudes,
 )
 from spectraloom.nets.training import (
-    Progress,
     TrainingRecord,
     TrainingSettings,
     one_thread,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spectraloom._lazy import optional
+from spectraloom._typing import Progress
 from spectraloom.errors import FitError
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ else:
     lightning = optional("lightning.pytorch", extra="deep")
 
 CHECKPOINT = "last.ckpt"
-Progress = Callable[[float, str], None]
 # One thread: what is summed in parts by several threads depends, in its last digits, on their
 # number; and networks of this size are no faster with more.
 _THREADS = 1

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from spectraloom._typing import Progress
 from spectraloom.data.axis import Axis
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import CalibrationError, DataError, LabelError
@@ -15,8 +16,6 @@ from spectraloom.process import drop_empty, limit_per_class, rebin, remove_dupli
 
 ORIGIN = ("axes", "rebinned", "duplicates_removed")
 """Notes in ``attrs`` on where prepared spectra come from."""
-
-Progress = Callable[[float, str], None]
 
 
 def part_of(progress: Progress | None, start: float, stop: float) -> Progress:

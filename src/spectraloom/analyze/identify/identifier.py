@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from spectraloom import __version__
-from spectraloom._typing import Array, BoolArray, FloatArray
+from spectraloom._typing import Array, BoolArray, FloatArray, Progress
 from spectraloom.analyze.base import SpectralEstimator
 from spectraloom.analyze.given import labels_of, numeric_type, plain_settings
 from spectraloom.analyze.identify.activity import count_rates
@@ -56,7 +56,6 @@ from spectraloom.data.result import Result
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import AxisError, DataError, FitError
 
-Progress = Callable[[float, str], None]
 _TOLERANCE = 1e-3  # of the deviance: far below what any decision turns on
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import copy
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from spectraloom._typing import Array, FloatArray, IntArray
+from spectraloom._typing import Array, FloatArray, IntArray, Progress
 from spectraloom.analyze.identify.alarm_rate import AlarmRate, block_maxima, require_blocks
 from spectraloom.analyze.identify.alarms import Alarm, AlarmSeries, Sighting, TimeToDetect, renewed
 from spectraloom.analyze.identify.drift import GainTrack, GainTracker, at_gain
@@ -23,7 +23,6 @@ from spectraloom.data.axis import require_same_axis
 from spectraloom.data.spectra import Spectra
 from spectraloom.errors import DataError, FitError
 
-Progress = Callable[[float, str], None]
 _CHUNK = 256  # spectra whose windows are summed and fitted at a time
 _BLOCK = 4  # longest windows to a block of the rate of false alarms
 _TRIAL_CHUNK = 16

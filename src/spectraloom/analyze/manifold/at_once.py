@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from spectraloom._typing import BoolArray, FloatArray
+from spectraloom._typing import BoolArray, FloatArray, Progress
 from spectraloom.analyze.likelihood.door import as_given
 from spectraloom.analyze.manifold.confirming import refit
 from spectraloom.analyze.manifold.fit import ManifoldFit, empty_answers, fit_manifold, fit_of
@@ -20,8 +20,6 @@ from spectraloom.analyze.manifold.selection import (
 )
 from spectraloom.analyze.manifold.table import ManifoldTable
 from spectraloom.data.spectra import Spectra
-
-Progress = Callable[[float, str], None]
 
 
 def choose_at_once(

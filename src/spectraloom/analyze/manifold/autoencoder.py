@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.utils.parallel import Parallel, delayed
 
-from spectraloom._typing import Array, FloatArray, IntArray
+from spectraloom._typing import Array, FloatArray, IntArray, Progress
 from spectraloom.analyze.manifold.interpolated import training_coordinates
 from spectraloom.analyze.manifold.signature import N_NODES, Deformation, TabulatedSignature
 from spectraloom.analyze.manifold.weight_path import WeightPath
@@ -29,7 +29,6 @@ _VALIDATION_EVERY = 8  # of the values between the anchors, in their order
 _LEAST_BESIDE = 2  # values beside the anchors: one to train on, one to validate with
 _PLACES = 513  # along a path, at which the likelihood of a spectrum is asked
 _LEAST_SHARE = 1e-12  # of a channel in a likelihood: a network may decode to nothing
-Progress: TypeAlias = Callable[[float, str], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -223,3 +223,20 @@ def _store(path: Path, arrays: Arrays) -> None:
                 unfinished.unlink(missing_ok=True)
                 raise
         unfinished.replace(path)
+
+
+@contextlib.contextmanager
+def without_files() -> Iterator[None]:
+    """Let nothing be known already, and what is computed here be forgotten."""
+    before = os.environ.get(CACHE_DIR_VARIABLE)
+    forget()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ[CACHE_DIR_VARIABLE] = folder
+        try:
+            yield
+        finally:
+            forget()
+            if before is None:
+                del os.environ[CACHE_DIR_VARIABLE]
+            else:
+                os.environ[CACHE_DIR_VARIABLE] = before
